@@ -1,0 +1,83 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"boxoffice/eventstore"
+)
+
+const (
+	indexPage  = 20_000          // events whose request keys are indexed at once
+	indexEvery = 2 * time.Second // how often the index of requests is brought up to date
+)
+
+// follow folds what others appended, up to the head.
+func (w *Writer) follow(ctx context.Context) error {
+	head, err := w.store.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("read the head: %w", err)
+	}
+	if head.Position < w.head.Position {
+		return fmt.Errorf("head at %d, folded to %d: %w", head.Position, w.head.Position, eventstore.ErrReplaced)
+	}
+	for after := w.head.Position; after < head.Position; {
+		events, err := w.store.ReadAll(ctx, after, int(min(tailPage, head.Position-after)))
+		if err != nil {
+			return fmt.Errorf("read the tail: %w", err)
+		}
+		if len(events) == 0 {
+			return fmt.Errorf("nothing after %d below the head %d: %w", after, head.Position, eventstore.ErrReplaced)
+		}
+		if err := w.fold(events); err != nil {
+			return err
+		}
+		after = events[len(events)-1].Position
+	}
+	w.head = head
+	return nil
+}
+
+// fold takes events of other writers into the states and the known request keys.
+func (w *Writer) fold(events []eventstore.Recorded) error {
+	for _, e := range events {
+		event, err := decode(e)
+		if err != nil {
+			// Nobody can decide on this stream; its state is dropped, and whoever needs it is told when it is loaded.
+			w.log.Error("an event of the log can't be read", "error", err)
+			w.cache.forget(e.Stream)
+			continue
+		}
+		w.cache.evolve(e.Stream, e.Version, event, nil)
+		if key, ok := eventstore.KeyOf(e.Metadata); ok {
+			w.keys.add(key, e.Position)
+		}
+	}
+	return nil
+}
+
+// tend brings the index of requests up to the head now and then, and forgets the keys that stand in it.
+func (w *Writer) tend(ctx context.Context) {
+	if time.Since(w.tended) < indexEvery || w.indexing.Load() {
+		return
+	}
+	w.tended = time.Now()
+	w.keys.forget(w.indexed.Load())
+	head := w.head.Position
+	w.indexing.Store(true)
+	w.background.Go(func() {
+		defer w.indexing.Store(false)
+		for {
+			indexed, err := w.store.IndexRequests(ctx, head, indexPage)
+			if err != nil {
+				w.log.Warn("index of requests falls behind", "error", err)
+				return
+			}
+			w.indexed.Store(indexed)
+			if indexed >= head {
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,224 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"boxoffice/domain"
+	"boxoffice/eventstore"
+)
+
+// load brings the states that a batch needs into memory: orders, then the shows of commands and orders, then the
+// orders whose holds are due there, then all payments of these orders.
+func (w *Writer) load(ctx context.Context, batch []*request, at time.Time) error {
+	w.cache.begin()
+	shows, orders, inboxes := map[int64]bool{}, map[string]bool{}, map[string]bool{}
+	places := 0
+	for _, r := range batch {
+		needs := r.command.Needs()
+		if needs.ShowID != 0 {
+			shows[needs.ShowID] = true
+		}
+		if needs.OrderID != "" {
+			orders[needs.OrderID] = true
+		}
+		if needs.Inbox {
+			inboxes[domain.InboxStream(at)] = true
+		}
+		if needs.Stream != "" {
+			inboxes[needs.Stream] = true
+		}
+		if _, is := r.command.(domain.PlaceOrder); is {
+			places++
+		}
+	}
+	if err := w.ids.ensure(ctx, at, places); err != nil {
+		return err
+	}
+	if err := w.loadOrders(ctx, orders); err != nil {
+		return err
+	}
+	for _, o := range w.cache.batch.Orders {
+		shows[o.ShowID] = true
+	}
+	if err := w.loadShows(ctx, shows); err != nil {
+		return err
+	}
+	due := map[string]bool{}
+	for _, s := range w.cache.batch.Shows {
+		for _, id := range s.DueOrders(at, domain.MaxDuePerBatch) {
+			due[id] = true
+		}
+	}
+	if err := w.loadOrders(ctx, due); err != nil {
+		return err
+	}
+	if err := w.loadPayments(ctx); err != nil {
+		return err
+	}
+	return w.loadInboxes(ctx, inboxes)
+}
+
+func (w *Writer) loadOrders(ctx context.Context, ids map[string]bool) error {
+	return loadStates(ctx, w.store, &w.cache.orders, w.cache.batch.Orders, ids, domain.OrderStream)
+}
+
+func (w *Writer) loadPayments(ctx context.Context) error {
+	ids := map[string]bool{}
+	for _, o := range w.cache.batch.Orders {
+		for _, p := range o.Payments {
+			ids[p.PaymentID] = true
+		}
+	}
+	return loadStates(ctx, w.store, &w.cache.payments, w.cache.batch.Payments, ids, domain.PaymentStream)
+}
+
+func (w *Writer) loadInboxes(ctx context.Context, streams map[string]bool) error {
+	return loadStates(ctx, w.store, &w.cache.inboxes, w.cache.batch.Inboxes, streams, func(stream string) string { return stream })
+}
+
+// loadStates takes states from memory and reads the streams of the others, all in one query.
+func loadStates[S any, P evolver[S]](ctx context.Context, store *eventstore.Store, kept *generations[string, P],
+	batch map[string]P, ids map[string]bool, stream func(string) string,
+) error {
+	var cold []string
+	for id := range ids {
+		if _, ok := batch[id]; ok {
+			continue
+		}
+		if s, ok := kept.get(id); ok {
+			batch[id] = s
+		} else {
+			cold = append(cold, id)
+		}
+	}
+	if len(cold) == 0 {
+		return nil
+	}
+	streams := make([]string, len(cold))
+	for i, id := range cold {
+		streams[i] = stream(id)
+	}
+	read, err := store.ReadStreams(ctx, streams)
+	if err != nil {
+		return fmt.Errorf("read %d streams: %w", len(streams), err)
+	}
+	for i, id := range cold {
+		events := read[streams[i]]
+		if len(events) == 0 {
+			continue
+		}
+		s := P(new(S))
+		for _, e := range events {
+			if err := evolve(s, e); err != nil {
+				return err
+			}
+		}
+		kept.put(id, s)
+		batch[id] = s
+	}
+	return nil
+}
+
+// evolve folds a stored event into a state.
+func evolve[S any, P evolver[S]](s P, e eventstore.Recorded) error {
+	event, err := decode(e)
+	if err != nil {
+		return err
+	}
+	s.Evolve(event)
+	return nil
+}
+
+// foreign stands for an event of a type that only newer writers know. It moves a state's version and nothing else;
+// what moves tickets never gets a new type without this writer being taken out of service first.
+type foreign string
+
+// EventType is the stored name.
+func (f foreign) EventType() string { return string(f) }
+
+// decode reads a stored event.
+func decode(e eventstore.Recorded) (domain.Event, error) {
+	event, err := domain.Decode(e.Type, int(e.SchemaVersion), e.Data)
+	if errors.Is(err, domain.ErrUnknownType) {
+		return foreign(e.Type), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w: %w", e.ID(), errUnfit, err)
+	}
+	return event, nil
+}
+
+func (w *Writer) loadShows(ctx context.Context, ids map[int64]bool) error {
+	var cold []int64
+	for id := range ids {
+		if s, ok := w.cache.shows.get(id); ok {
+			w.cache.batch.Shows[id] = s.Show
+			w.cache.touched = append(w.cache.touched, id)
+		} else {
+			cold = append(cold, id)
+		}
+	}
+	if len(cold) == 0 {
+		return nil
+	}
+	due, err := w.store.LoadDue(ctx, cold)
+	if err != nil {
+		return fmt.Errorf("read due: %w", err)
+	}
+	for _, id := range cold {
+		state, err := loadShow(ctx, w.store, id)
+		if err != nil {
+			return err
+		}
+		w.cache.touched = append(w.cache.touched, id)
+		if state.Version > 0 {
+			w.cache.batch.Shows[id] = state
+			w.cache.shows.put(id, &show{Show: state, due: due[id]})
+		}
+	}
+	return nil
+}
+
+// loadShow folds a show from its last snapshot and what came after it. A show without events has version 0.
+func loadShow(ctx context.Context, store *eventstore.Store, id int64) (*domain.Show, error) {
+	stream := domain.ShowStream(id)
+	state := &domain.Show{}
+	snapshot, found, err := store.LoadSnapshot(ctx, stream, domain.ShowSnapshotFormat)
+	if err != nil {
+		return nil, fmt.Errorf("read the snapshot of %s: %w", stream, err)
+	}
+	if found {
+		if restored, err := domain.RestoreShow(snapshot.Data); err == nil && restored.Version == snapshot.Version {
+			state = restored // a snapshot that can't be read is thrown away: the log has everything
+		}
+	}
+	for {
+		events, err := store.ReadStream(ctx, stream, state.Version, loadPage)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		for _, e := range events {
+			if err := evolve(state, e); err != nil {
+				return nil, err
+			}
+		}
+		if len(events) < loadPage {
+			return state, nil
+		}
+	}
+}
+
+// showOf reads a show's id from its stream.
+func showOf(stream string) (int64, bool) {
+	text, ok := strings.CutPrefix(stream, "show-")
+	if !ok {
+		return 0, false
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	return id, err == nil
+}

@@ -1,0 +1,74 @@
+package domain
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// requestRefund asks for money that came with a payment to be sent back. The payment is settled at that point.
+func (p *plan) requestRefund(status OrderStatus, order *Order, pay *Payment, reason RefundReason, reference string) {
+	requested := RefundRequested{
+		PaymentStep: PaymentStep{
+			PaymentID: pay.PaymentID, OrderID: pay.OrderID, ShowID: pay.ShowID, Previous: Settled, Status: Settled,
+		},
+		RefundID: RefundID(pay.PaymentID, len(pay.Refunds)+1), Reason: reason, Amount: pay.Amount, Reference: reference,
+	}
+	p.onPayment(pay, requested)
+	p.onOrder(order, OrderRefunded{
+		OrderStep: OrderStep{OrderID: order.OrderID, ShowID: order.ShowID, Previous: status, Status: status},
+		RefundID:  requested.RefundID, PaymentID: pay.PaymentID, Refund: RefundDue, Reason: reason,
+		Amount: requested.Amount, Reference: reference,
+	})
+}
+
+func (p *plan) recordRefund(c RecordRefund) error {
+	order, pay, err := p.named(c.PaymentID)
+	if err != nil || order == nil {
+		return err
+	}
+	p.speakOf(order, pay)
+	refund, ok := pay.Refund(c.RefundID)
+	if !ok || pay.PaymentID != c.PaymentID || refund.Status != RefundDue {
+		return nil
+	}
+	status := RefundDone
+	if c.Failed {
+		status = RefundLost
+		p.onPayment(pay, RefundFailed{
+			PaymentStep: pay.step(pay.Status), RefundID: refund.RefundID, Amount: refund.Amount,
+			Attempts: c.Attempts, Detail: c.Detail, FailedAt: p.batch.at,
+		})
+	} else {
+		p.onPayment(pay, RefundCompleted{
+			PaymentStep: pay.step(pay.Status), RefundID: refund.RefundID, Amount: refund.Amount,
+			GatewayID: c.GatewayID, CompletedAt: p.batch.at,
+		})
+	}
+	p.onOrder(order, OrderRefunded{
+		OrderStep: order.step(order.Status), RefundID: refund.RefundID, PaymentID: pay.PaymentID,
+		Refund: status, Reason: refund.Reason, Amount: refund.Amount, Reference: refund.Reference,
+	})
+	return nil
+}
+
+func (p *plan) resolveOpenItem(c ResolveOpenItem) error {
+	if strings.TrimSpace(c.Reason) == "" || utf8.RuneCountInString(c.Reason) > MaxReason {
+		return invalid("/reason", "A reason is needed, of at most %d characters.", MaxReason)
+	}
+	item := itemID(c.Stream, c.Version)
+	resolved := OpenItemResolved{Item: item, Reason: c.Reason, ResolvedAt: p.batch.at}
+	switch kind, id := ParseStream(c.Stream); kind {
+	case StreamPayment:
+		if pay := p.batch.Payment(id); pay != nil && pay.OpenItems[c.Version] != "" {
+			p.result.OrderID, p.result.PaymentID, p.result.ShowID = pay.OrderID, pay.PaymentID, pay.ShowID
+			p.onPayment(pay, resolved)
+			return nil
+		}
+	case StreamInbox:
+		if inbox := p.batch.inbox(c.Stream); inbox != nil && inbox.Open(c.Version) {
+			p.onInbox(c.Stream, resolved)
+			return nil
+		}
+	}
+	return notFound(WhatOpenItem, item)
+}

@@ -1,0 +1,129 @@
+package eventstore
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// Headers of an event on Kafka: CloudEvents 1.0 in binary mode, and ours.
+const (
+	HeaderSpecVersion = "ce_specversion"
+	HeaderID          = "ce_id"
+	HeaderType        = "ce_type"
+	HeaderSource      = "ce_source"
+	HeaderSubject     = "ce_subject"
+	HeaderTime        = "ce_time"
+	HeaderContentType = "content-type"
+	HeaderVersion     = "boxoffice_version"
+	HeaderPosition    = "boxoffice_position"
+	HeaderHash        = "boxoffice_hash" // only on the last event of an append
+)
+
+const (
+	specVersion = "1.0"
+	source      = "/boxoffice"
+	typePrefix  = "boxoffice."
+	contentType = "application/json"
+)
+
+// ErrForeign: a message is not an event of this log.
+var ErrForeign = errors.New("log: not an event of the log")
+
+// ToMessage is the event as Kafka carries it. Its payload is the event's data, not a copy. Metadata stays
+// behind: it names actors and requests, and the log has it.
+func ToMessage(r Recorded) *message.Message {
+	id := r.ID()
+	m := message.NewMessage(id, message.Payload(r.Data))
+	m.Metadata = message.Metadata{
+		HeaderSpecVersion: specVersion,
+		HeaderID:          id,
+		HeaderType:        typePrefix + r.Type + ".v" + strconv.Itoa(int(r.SchemaVersion)),
+		HeaderSource:      source,
+		HeaderSubject:     r.Stream,
+		HeaderTime:        r.RecordedAt.UTC().Format(time.RFC3339Nano),
+		HeaderContentType: contentType,
+		HeaderVersion:     strconv.FormatInt(r.Version, 10),
+		HeaderPosition:    strconv.FormatInt(r.Position, 10),
+	}
+	if len(r.Hash) > 0 {
+		m.Metadata[HeaderHash] = hex.EncodeToString(r.Hash)
+	}
+	return m
+}
+
+// FromMessage reads what ToMessage wrote; Recorded.Metadata is empty and Data is the message's payload,
+// not a copy. ErrForeign if it is anything else.
+func FromMessage(m *message.Message) (Recorded, error) {
+	if m == nil {
+		return Recorded{}, fmt.Errorf("%w: no message", ErrForeign)
+	}
+	var r Recorded
+	if v := m.Metadata[HeaderSpecVersion]; v != specVersion {
+		return r, fmt.Errorf("%w: %s is %q", ErrForeign, HeaderSpecVersion, v)
+	}
+	name, schema, ok := cutType(m.Metadata[HeaderType])
+	if !ok {
+		return r, fmt.Errorf("%w: %s is %q", ErrForeign, HeaderType, m.Metadata[HeaderType])
+	}
+	r.Type, r.SchemaVersion, r.Stream = name, schema, m.Metadata[HeaderSubject]
+	var err error
+	if r.Version, err = count(m, HeaderVersion); err != nil {
+		return Recorded{}, err
+	}
+	if r.Position, err = count(m, HeaderPosition); err != nil {
+		return Recorded{}, err
+	}
+	stream, version, ok := cutLast(m.Metadata[HeaderID], ":")
+	if !ok || r.Stream == "" || stream != r.Stream || version != m.Metadata[HeaderVersion] {
+		return Recorded{}, fmt.Errorf("%w: %s is %q, of stream %q", ErrForeign, HeaderID, m.Metadata[HeaderID], r.Stream)
+	}
+	if r.RecordedAt, err = time.Parse(time.RFC3339Nano, m.Metadata[HeaderTime]); err != nil {
+		return Recorded{}, fmt.Errorf("%w: %s: %w", ErrForeign, HeaderTime, err)
+	}
+	r.RecordedAt = r.RecordedAt.UTC()
+	if hash := m.Metadata[HeaderHash]; hash != "" {
+		if r.Hash, err = hex.DecodeString(hash); err != nil || len(r.Hash) != len(genesis()) {
+			return Recorded{}, fmt.Errorf("%w: %s is %q", ErrForeign, HeaderHash, hash)
+		}
+	}
+	r.Data = json.RawMessage(m.Payload)
+	return r, nil
+}
+
+// cutType takes boxoffice.TicketsHeld.v1 apart.
+func cutType(text string) (name string, schema int16, ok bool) {
+	rest, ok := strings.CutPrefix(text, typePrefix)
+	if !ok {
+		return "", 0, false
+	}
+	name, number, ok := cutLast(rest, ".v")
+	if !ok || name == "" {
+		return "", 0, false
+	}
+	n, err := strconv.ParseInt(number, 10, 16)
+	return name, int16(n), err == nil && n > 0
+}
+
+func cutLast(text, separator string) (before, after string, ok bool) {
+	at := strings.LastIndex(text, separator)
+	if at < 0 {
+		return "", "", false
+	}
+	return text[:at], text[at+len(separator):], true
+}
+
+// count reads a header that counts from 1.
+func count(m *message.Message, header string) (int64, error) {
+	n, err := strconv.ParseInt(m.Metadata[header], 10, 64)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%w: %s is %q", ErrForeign, header, m.Metadata[header])
+	}
+	return n, nil
+}
