@@ -1,0 +1,86 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+
+	"boxoffice/commands"
+	"boxoffice/internal/httpapi"
+	"boxoffice/internal/payments"
+	"boxoffice/internal/web"
+	"boxoffice/projections"
+)
+
+// startHTTP serves commands, queries, webhooks and pages.
+func (s *service) startHTTP(front start) error {
+	door := &commands.Door{
+		Send: s.send, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
+		HoldTTL: s.Config.HoldTTL, Now: s.store.Now,
+	}
+	queries := projections.NewQueries(projections.QueryConfig{
+		DB: s.reads, Store: s.store, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
+	})
+	pages := web.Routes(web.Config{
+		Shows: s.homeShows(queries), PublicURL: s.Config.PublicURL, Log: s.Log,
+		Checks: []web.Check{
+			{Name: "postgres", Required: true, Run: s.db.PingContext},
+		},
+	})
+	webhook := payments.Routes(payments.WebhookConfig{Parser: s.parser, Now: s.store.Now, Send: s.sendPayment})
+	handler, err := httpapi.NewHandler(httpapi.Config{
+		Operators: s.secrets.operators, Channels: s.secrets.channels, HTTPS: isHTTPS(s.Config.PublicURL),
+		Log: s.Log, Observe: s.metrics.request,
+	}, door.Routes(), queries.Routes(), s.gateway.Routes(), webhook, pages)
+	if err != nil {
+		return fmt.Errorf("routes: %w", err)
+	}
+	if s.Config.OperatorKeysFile != "" {
+		front("operator keys", func(ctx context.Context) error {
+			return s.secrets.operators.Watch(ctx, s.Config.OperatorKeysFile, s.Log)
+		})
+	}
+	front("simulator", s.gateway.Run)
+	front("http", func(ctx context.Context) error {
+		listener := s.Listener
+		if listener == nil {
+			var err error
+			if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.Config.HTTPAddr); err != nil {
+				return err
+			}
+		}
+		return httpapi.Serve(ctx, httpapi.NewServer(s.Config.HTTPAddr, handler, s.Log), listener)
+	})
+	return nil
+}
+
+// homeShows lists the shows of the page at /.
+func (s *service) homeShows(queries *projections.Queries) func(context.Context) ([]web.Show, error) {
+	return func(ctx context.Context) ([]web.Show, error) {
+		views, err := queries.ShowsOn(ctx, web.MaxShows)
+		if err != nil {
+			return nil, err
+		}
+		shows := make([]web.Show, 0, len(views))
+		for _, v := range views {
+			show := web.Show{
+				ID: v.ShowID, Name: v.Name, Venue: v.Venue, StartsAt: v.StartsAt, TimeZone: v.TimeZone,
+				Status: string(v.Status), Currency: v.Currency,
+			}
+			for _, t := range v.TicketTypes {
+				show.TicketTypes = append(show.TicketTypes, web.TicketType{
+					ID: t.TicketTypeID, Name: t.Name, Price: t.Price,
+					Capacity: t.Capacity, Held: t.Held, Sold: t.Sold, Available: t.Available,
+				})
+			}
+			shows = append(shows, show)
+		}
+		return shows, nil
+	}
+}
+
+func isHTTPS(publicURL string) bool {
+	u, err := url.Parse(publicURL)
+	return err == nil && u.Scheme == "https"
+}

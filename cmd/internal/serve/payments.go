@@ -1,0 +1,71 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+
+	"boxoffice/commands"
+	"boxoffice/domain"
+	"boxoffice/eventstore"
+	"boxoffice/internal/messaging"
+	"boxoffice/internal/payments"
+	"boxoffice/internal/payments/simulator"
+)
+
+// newGateway makes the simulated gateway: the only one yet.
+func (s *service) newGateway() (err error) {
+	keys, err := payments.ParseSecrets(joined(s.Config.WebhookSecrets))
+	if err != nil {
+		return fmt.Errorf("PAYMENT_WEBHOOK_SECRET: %w", err)
+	}
+	s.gateway, err = simulator.New(s.reads, simulator.Config{
+		PublicURL: s.Config.PublicURL, Secret: keys[0], Open: s.Demo, Now: s.store.Now, Log: s.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.parser = payments.StandardParser{
+		Gateway: simulator.Name, Verifier: payments.NewVerifier(s.store.Now, keys...), AllowUnsigned: s.Demo,
+	}
+	return nil
+}
+
+// sendPayment gives a command of the payments side to the command bus.
+func (s *service) sendPayment(ctx context.Context, c domain.Command, o payments.Origin) error {
+	from := commands.Origin{Actor: o.Actor, Causation: o.Causation}
+	if d := o.Delivery; d != nil {
+		from.Delivery = &eventstore.Delivery{
+			Gateway: d.Gateway, DeliveryID: d.DeliveryID, ReceivedAt: d.ReceivedAt, Body: d.Body,
+		}
+	}
+	_, err := s.send(ctx, c, from)
+	return err
+}
+
+// payments consumes what asks the gateway for something.
+func (s *service) payments(ctx context.Context) (err error) {
+	processor := payments.NewProcessor(payments.ProcessorConfig{
+		Gateway: simulator.Name, Charger: s.gateway, Refunder: s.gateway, Streams: s.store.ReadStreams,
+		Send: s.sendPayment, Now: s.store.Now, Log: s.Log,
+	})
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLogger(s.Log))
+	if err != nil {
+		return fmt.Errorf("payments router: %w", err)
+	}
+	deadLetters, err := messaging.OpenSingle(s.kafka, watermill.NewSlogLogger(s.Log))
+	if err != nil {
+		return fmt.Errorf("dead letters: %w", err)
+	}
+	defer func() { err = errors.Join(err, deadLetters.Close()) }()
+	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{
+		Group: "payments", DeadLetters: deadLetters, Log: s.Log,
+	})
+	router.AddMiddleware(messaging.ReportErrors, middleware.Recoverer)
+	router.AddConsumerHandler("payments", messaging.PaymentsTopic, subscriber, processor.Handle)
+	return router.Run(ctx)
+}

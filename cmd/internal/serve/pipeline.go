@@ -1,0 +1,57 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"boxoffice/eventstore"
+	"boxoffice/internal/messaging"
+	"boxoffice/projections"
+)
+
+// closeTimeout is how long a router waits for its handlers when the process stops.
+const closeTimeout = 8 * time.Second
+
+// withTopics lets a part wait until all topics are there. Nothing else waits for Kafka.
+func (s *service) withTopics(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := patiently(ctx, s.Log, "waiting for Kafka", func() error {
+			return messaging.EnsureTopics(ctx, s.kafka, messaging.Topics()...)
+		})
+		if err != nil {
+			return nil // only the end of ctx ends the waiting
+		}
+		return run(ctx)
+	}
+}
+
+func (s *service) relay(ctx context.Context) error {
+	open := func() (message.Publisher, error) { return messaging.Open(s.kafka) }
+	return eventstore.NewRelay(s.store, open, Route, eventstore.RelayConfig{Log: s.Log}).Run(ctx)
+}
+
+// startProjections starts a consumer for each projection, each in a group of its own.
+func (s *service) startProjections(back start) {
+	for _, p := range projections.All() {
+		definition := p.Definition()
+		applier := projections.NewApplier(p, s.reads, s.store, s.Log)
+		consumer := messaging.NewBatchConsumer(s.kafka, messaging.BatchConfig{
+			Group: "projection-" + definition.Name, Topics: []string{definition.Topic}, Start: applier.Start, Log: s.Log,
+			Handle: func(ctx context.Context, claim messaging.Claim, batch []messaging.Message) error {
+				messages := make([]projections.Message, len(batch))
+				for i, m := range batch {
+					messages[i] = projections.Message{Offset: m.Offset, Message: m.Message}
+				}
+				err := applier.Apply(ctx, claim.Topic, claim.Partition, messages)
+				if errors.Is(err, projections.ErrClaimLost) {
+					return errors.Join(messaging.ErrDropClaim, err)
+				}
+				return err
+			},
+		})
+		back("projection "+definition.Name, s.withTopics(consumer.Run))
+	}
+}

@@ -1,0 +1,193 @@
+// Package serve runs Boxoffice: it wires the parts by hand, starts those that the process' roles ask for,
+// and stops them in an order that loses nothing.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"golang.org/x/sync/errgroup"
+
+	"boxoffice"
+	"boxoffice/cmd/internal/config"
+	"boxoffice/commands"
+	"boxoffice/domain"
+	"boxoffice/eventstore"
+	"boxoffice/internal/messaging"
+	"boxoffice/internal/payments"
+	"boxoffice/internal/payments/simulator"
+)
+
+// Connections to Postgres of one process.
+const (
+	logConnections  = 12 // the writer, the relay and whoever reads the log
+	readConnections = 12 // projections and queries
+)
+
+const (
+	firstPause = 100 * time.Millisecond // between tries to reach a server
+	lastPause  = 3 * time.Second
+)
+
+// Options are what a program decides beside its configuration.
+type Options struct {
+	Config config.Config
+	Log    *slog.Logger
+	// Listener and Metrics, where HTTP and metrics are served; nil listens on the configured addresses.
+	Listener net.Listener
+	Metrics  net.Listener
+	// Demo opens what only a demo bound to loopback may open: unsigned deliveries and the simulator's buttons.
+	Demo bool
+	// Told hears of every command that was decided; it must not block. May be nil.
+	Told func(domain.Command, commands.Origin, commands.Answer, error)
+}
+
+// service is one running process.
+type service struct {
+	Options
+	db      *sqlx.DB // the log
+	reads   *sqlx.DB // read models
+	store   *eventstore.Store
+	kafka   messaging.Config
+	writer  *commands.Writer
+	send    commands.Sender
+	metrics *metrics
+	secrets secrets
+	gateway *simulator.Simulator
+	parser  payments.StandardParser
+}
+
+// Run runs the roles until ctx ends, and then at most 10 s longer.
+func Run(ctx context.Context, o Options) error {
+	s := &service{Options: o, metrics: newMetrics()}
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer func() { _ = errors.Join(s.db.Close(), s.reads.Close()) }()
+	if err := s.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	// Whoever takes orders stops first; what serves them goes on until they have ended.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	front, back := &errgroup.Group{}, &errgroup.Group{}
+	in := func(g *errgroup.Group, on context.Context, name string, run func(context.Context) error) {
+		g.Go(func() error {
+			err := run(on)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+				cancel(err)
+			}
+			return err
+		})
+	}
+	if err := s.wire(
+		func(name string, run func(context.Context) error) { in(front, ctx, name, run) },
+		func(name string, run func(context.Context) error) { in(back, behind, name, run) },
+	); err != nil {
+		cancel(err)
+		stop()
+		return errors.Join(err, front.Wait(), back.Wait())
+	}
+	failed := front.Wait()
+	stop()
+	return errors.Join(failed, back.Wait())
+}
+
+// start adds a part to the running service.
+type start func(name string, run func(context.Context) error)
+
+// wire starts the parts of the process' roles: those in front take work in, those behind do it.
+func (s *service) wire(front, back start) error {
+	roles := s.Config.Roles
+	back("log", s.store.Run)
+	front("metrics", s.serveMetrics)
+	if roles.Has(config.API) || roles.Has(config.Payments) {
+		if err := s.startWriter(back); err != nil {
+			return err
+		}
+		if err := s.newGateway(); err != nil {
+			return err
+		}
+	}
+	if roles.Has(config.API) {
+		front("timekeeper", commands.Timekeeper{Store: s.store, Send: s.send, Log: s.Log}.Run)
+		if err := s.startHTTP(front); err != nil {
+			return err
+		}
+	}
+	if roles.Has(config.Relay) {
+		back("relay", s.withTopics(s.relay))
+	}
+	if roles.Has(config.Projections) {
+		s.startProjections(back)
+	}
+	if roles.Has(config.Payments) {
+		front("payments", s.withTopics(s.payments))
+	}
+	return nil
+}
+
+// open makes what needs no server to answer.
+func (s *service) open() (err error) {
+	if s.secrets, err = newSecrets(s.Config); err != nil {
+		return err
+	}
+	if s.db, err = eventstore.OpenDB(s.Config.DatabaseURL.Reveal(), logConnections); err != nil {
+		return err
+	}
+	if s.reads, err = eventstore.OpenDB(s.Config.DatabaseURL.Reveal(), readConnections); err != nil {
+		return err
+	}
+	s.store = eventstore.New(s.db, eventstore.Config{Log: s.Log, URL: s.Config.DatabaseURL.Reveal()})
+	s.kafka, err = kafkaOf(s.Config)
+	return err
+}
+
+// prepare waits for Postgres and brings the schema up to date.
+func (s *service) prepare(ctx context.Context) error {
+	err := patiently(ctx, s.Log, "waiting for Postgres", func() error {
+		if s.Config.MigrateAtStart {
+			return eventstore.Migrate(ctx, s.db, boxoffice.Schema())
+		}
+		return s.db.PingContext(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	key, err := s.store.CustomerKey(ctx)
+	if err != nil {
+		return fmt.Errorf("read the customers' key: %w", err)
+	}
+	s.secrets.customer = key
+	return s.store.SyncClock(ctx)
+}
+
+// patiently tries until it works or ctx ends.
+func patiently(ctx context.Context, log *slog.Logger, what string, try func() error) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		log.WarnContext(ctx, what, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
