@@ -195,8 +195,8 @@ func (k Kafka) check() []Problem {
 	if k.Partitions < 1 || k.Partitions > maxPartitions {
 		add("PARTITIONS", fmt.Sprintf("%d is not between 1 and %d", k.Partitions, maxPartitions))
 	}
-	if k.Replication != -1 && (k.Replication < 1 || k.Replication > maxReplication) {
-		add("REPLICATION", fmt.Sprintf("%d is neither -1 nor between 1 and %d", k.Replication, maxReplication))
+	if k.Replication < 1 || k.Replication > maxReplication {
+		add("REPLICATION", fmt.Sprintf("%d is not between 1 and %d", k.Replication, maxReplication))
 	}
 	return out
 }

@@ -55,7 +55,7 @@ type Kafka struct {
 	Password      Secret  `env:"PASSWORD" about:"with a mechanism" example:"$(cat /run/secrets/kafka)"`
 	TopicPrefix   string  `env:"TOPIC_PREFIX" about:"put before every topic's and group's name" example:"staging."`
 	Partitions    int32   `env:"PARTITIONS" envDefault:"8" about:"of a topic when it is created, 1 to 1000" example:"8"`
-	Replication   int16   `env:"REPLICATION" envDefault:"-1" about:"of a topic when it is created; -1 is the broker's default" example:"3"`
+	Replication   int16   `env:"REPLICATION" envDefault:"3" about:"of a topic when it is created; 1 on a single broker" example:"1"`
 	CreateTopics  bool    `env:"CREATE_TOPICS" envDefault:"true" about:"whether missing topics are created" example:"false"`
 }
 

@@ -41,7 +41,7 @@ func TestACompleteEnvironmentIsEnough(t *testing.T) {
 	}
 	got := strings.TrimSuffix(fmt.Sprintln(cfg.Kafka.Brokers, cfg.Kafka.Partitions, cfg.Kafka.Replication, cfg.Kafka.CreateTopics, cfg.InstanceID,
 		cfg.HTTPAddr, cfg.PublicURL, cfg.MetricsAddr, cfg.PaymentGateway, cfg.HoldTTL, cfg.LogLevel, cfg.LogFormat, cfg.Roles), "\n")
-	want := "[kafka-0:9092 kafka-1:9092] 8 -1 true box-1 :8080 http://localhost:8080 127.0.0.1:9090 simulator 15m0s INFO auto " +
+	want := "[kafka-0:9092 kafka-1:9092] 8 3 true box-1 :8080 http://localhost:8080 127.0.0.1:9090 simulator 15m0s INFO auto " +
 		"api,relay,projections,payments,notifications"
 	if got != want {
 		t.Errorf("defaults are\n%s, want\n%s", got, want)
@@ -72,7 +72,7 @@ func TestEveryWrongValueIsNamed(t *testing.T) {
 		"KAFKA_TOPIC_PREFIX=a b":                                   `KAFKA_TOPIC_PREFIX: "a b" is not made of`,
 		"KAFKA_PARTITIONS=0":                                       "KAFKA_PARTITIONS: 0 is not between 1 and 1000",
 		"KAFKA_PARTITIONS=many":                                    `KAFKA_PARTITIONS: "many" is not a whole number`,
-		"KAFKA_REPLICATION=0":                                      "KAFKA_REPLICATION: 0 is neither -1 nor",
+		"KAFKA_REPLICATION=0":                                      "KAFKA_REPLICATION: 0 is not between 1 and 100",
 		"KAFKA_CREATE_TOPICS=2":                                    `KAFKA_CREATE_TOPICS: "2" is not true or false`,
 		"INSTANCE_ID=a b":                                          `INSTANCE_ID: "a b" is not`,
 		"HTTP_ADDR=8080":                                           `HTTP_ADDR: "8080" is not host:port`,
