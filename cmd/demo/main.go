@@ -16,9 +16,12 @@ import (
 	_ "time/tzdata" // shows are in time zones that the machine may not know
 
 	"github.com/spf13/pflag"
+
+	"boxoffice/cmd/internal/serve"
 )
 
 func main() {
+	serve.Tune()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // its handlers are registered below, on the metrics' own address
 	"strconv"
 	"time"
 
@@ -83,7 +84,7 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// serveMetrics serves /metrics on an address of its own.
+// serveMetrics serves /metrics, and profiles of the process, on an address of its own that is not public.
 func (s *service) serveMetrics(ctx context.Context) error {
 	listener := s.Metrics
 	if listener == nil {
@@ -94,5 +95,8 @@ func (s *service) serveMetrics(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return httpapi.Serve(ctx, httpapi.NewServer(s.Config.MetricsAddr, mux, s.Log), listener)
 }
