@@ -53,6 +53,11 @@ func (w *Writer) decide(requests []*request, at time.Time) (plan, error) {
 		}
 	}
 	p.decided = rules.Events()
+	for _, r := range p.answered {
+		if result := r.answer.Result; result.ShowID != 0 && result.OrderID == "" {
+			r.answer.Show = factsOf(rules.Show(result.ShowID)) // its version is known once the events are laid out
+		}
+	}
 	if err := w.write(&p, at, byID); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", errUnfit, err)
 	}
@@ -123,8 +128,6 @@ func (w *Writer) decideOne(rules *domain.Batch, r *request, at time.Time, p *pla
 			as := *order
 			r.answer.Order = &as
 		}
-	} else if result.ShowID != 0 {
-		r.answer.Show = factsOf(rules.Show(result.ShowID))
 	}
 	return true
 }

@@ -98,7 +98,7 @@ func (b *Batch) Decide(commandID string, c Command) (Result, error) {
 	if _, placed := b.placed[c.Needs().OrderID]; placed {
 		return Result{}, ErrWait
 	}
-	p := &plan{batch: b, commandID: commandID}
+	p := &plan{batch: b, commandID: kept(commandID)}
 	if err := p.decide(c); err != nil {
 		return Result{}, err
 	}

@@ -1,7 +1,5 @@
 package domain
 
-import "unicode/utf8"
-
 // MaxReason is the length of what a person gives as a reason, in characters.
 const MaxReason = 1000
 
@@ -39,8 +37,8 @@ func (p *plan) cancelOrder(c CancelOrder) error {
 	if n := order.Newest(); n != nil {
 		p.result.PaymentID = n.PaymentID
 	}
-	if utf8.RuneCountInString(c.Note) > MaxReason {
-		return invalid("/reason", "The reason has at most %d characters.", MaxReason)
+	if err := checkText("/reason", "reason", c.Note, 0, MaxReason); err != nil {
+		return err
 	}
 	reason := ReasonCustomer
 	if c.ByOperator {
@@ -91,10 +89,11 @@ func (p *plan) endDue(c EndDue) {
 	if show == nil {
 		return
 	}
-	kind, reason, room := movedExpired, ReasonHoldExpired, MaxDuePerBatch-p.batch.ended
+	kind, reason, most := movedExpired, ReasonHoldExpired, MaxDuePerBatch
 	if show.Canceled {
-		kind, reason, room = movedReleased, ReasonShowCanceled, min(room, MaxCanceledPerBatch)
+		kind, reason, most = movedReleased, ReasonShowCanceled, MaxCanceledPerBatch
 	}
+	room := most - p.batch.ended
 	for _, orderID := range show.DueOrders(p.batch.at, room) {
 		// An order that was not loaded, or not whole, stays due: the next batch loads it.
 		order := p.batch.Order(orderID)

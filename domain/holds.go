@@ -98,12 +98,13 @@ func (h *holds) next() *hold {
 // holdQueue is a heap of holds by the time they are due; each hold knows its place, so any can leave.
 type holdQueue []*hold
 
-func (q holdQueue) Len() int           { return len(q) }
-func (q holdQueue) Less(i, j int) bool { return q[i].before(q[j]) }
+func (q *holdQueue) Len() int           { return len(*q) }
+func (q *holdQueue) Less(i, j int) bool { return (*q)[i].before((*q)[j]) }
 
-func (q holdQueue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
+func (q *holdQueue) Swap(i, j int) {
+	places := *q
+	places[i], places[j] = places[j], places[i]
+	places[i].index, places[j].index = i, j
 }
 
 // Push is for container/heap.
@@ -127,25 +128,26 @@ func (q *holdQueue) Pop() any {
 
 // first walks the heap from its top, best place first, without changing it: limit results cost
 // O(n log n) in the places visited, however long the queue is.
-func (q holdQueue) first(limit int, at time.Time, all bool, hidden func(orderID string) bool) []*hold {
-	if len(q) == 0 || (!all && q[0].releaseAt.After(at)) {
+func (q *holdQueue) first(limit int, at time.Time, all bool, hidden func(orderID string) bool) []*hold {
+	queue := *q
+	if len(queue) == 0 || (!all && queue[0].releaseAt.After(at)) {
 		return nil
 	}
 	var found []*hold
-	open := &frontier{queue: q, places: []int{0}}
+	open := &frontier{queue: queue, places: []int{0}}
 	for open.Len() > 0 && len(found) < limit {
 		place, ok := heap.Pop(open).(int)
 		if !ok {
 			break
 		}
-		h := q[place]
+		h := queue[place]
 		if !all && h.releaseAt.After(at) {
 			break
 		}
 		if hidden == nil || !hidden(h.orderID) {
 			found = append(found, h)
 		}
-		for child := 2*place + 1; child <= 2*place+2 && child < len(q); child++ {
+		for child := 2*place + 1; child <= 2*place+2 && child < len(queue); child++ {
 			heap.Push(open, child)
 		}
 	}

@@ -94,6 +94,7 @@ func (p *plan) recordInstruction(c RecordInstruction) error {
 	if pay.PaymentID != c.PaymentID || pay.Status != Requested || !order.Status.Live() || order.Newest().PaymentID != pay.PaymentID {
 		return nil
 	}
+	c.QR, c.URL, c.ChargeID = kept(c.QR), kept(c.URL), kept(c.ChargeID)
 	expiresAt := storable(c.ExpiresAt)
 	if expiresAt.IsZero() {
 		expiresAt = pay.ExpiresAt
@@ -153,6 +154,8 @@ func (p *plan) requestPayment(c RequestPayment) error {
 }
 
 func (p *plan) failPayment(c FailPayment) error {
+	c.Gateway, c.PaymentID = kept(c.Gateway), kept(c.PaymentID)
+	c.GatewayStatus, c.Detail = kept(c.GatewayStatus), kept(c.Detail)
 	order, pay, err := p.named(c.PaymentID)
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ func (p *plan) placeOrder(c PlaceOrder) error {
 	if c.TTL <= 0 || c.TTL > MaxTTL {
 		return fmt.Errorf("place %s: a hold cannot last %s", c.OrderID, c.TTL)
 	}
+	if !storableText(c.CustomerRef) {
+		return fmt.Errorf("place %s: the customer ref can't be stored", c.OrderID)
+	}
 	show := p.batch.Show(c.ShowID)
 	if show == nil {
 		return notFound(WhatShow, c.ShowID)

@@ -1,10 +1,5 @@
 package domain
 
-import (
-	"strings"
-	"unicode/utf8"
-)
-
 // requestRefund asks for money that came with a payment to be sent back. The payment is settled at that point.
 func (p *plan) requestRefund(status OrderStatus, order *Order, pay *Payment, reason RefundReason, reference string) {
 	requested := RefundRequested{
@@ -32,6 +27,7 @@ func (p *plan) recordRefund(c RecordRefund) error {
 		return nil
 	}
 	status := RefundDone
+	c.GatewayID, c.Detail = kept(c.GatewayID), kept(c.Detail)
 	if c.Failed {
 		status = RefundLost
 		p.onPayment(pay, RefundFailed{
@@ -52,8 +48,8 @@ func (p *plan) recordRefund(c RecordRefund) error {
 }
 
 func (p *plan) resolveOpenItem(c ResolveOpenItem) error {
-	if strings.TrimSpace(c.Reason) == "" || utf8.RuneCountInString(c.Reason) > MaxReason {
-		return invalid("/reason", "A reason is needed, of at most %d characters.", MaxReason)
+	if err := checkText("/reason", "reason", c.Reason, 1, MaxReason); err != nil {
+		return err
 	}
 	item := itemID(c.Stream, c.Version)
 	resolved := OpenItemResolved{Item: item, Reason: c.Reason, ResolvedAt: p.batch.at}

@@ -230,6 +230,9 @@ type ruleCase struct {
 	check func(t *testing.T, w *world)
 }
 
+// and is what was given with more after it.
+func and(given []any, more ...any) []any { return slices.Concat(given, more) }
+
 func runRules(t *testing.T, cases []ruleCase) {
 	t.Helper()
 	for _, c := range cases {

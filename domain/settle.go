@@ -4,6 +4,8 @@ import "strings"
 
 // settlePayment judges money that has come. It always ends as tickets, a refund or an open item.
 func (p *plan) settlePayment(c SettlePayment) error {
+	c.Gateway, c.PaymentID, c.Currency = kept(c.Gateway), kept(c.PaymentID), kept(c.Currency)
+	c.Reference, c.GatewayStatus = kept(c.Reference), kept(c.GatewayStatus)
 	order, pay, err := p.named(c.PaymentID)
 	if err != nil {
 		return err

@@ -38,10 +38,10 @@ func checkShow(c CreateShow) ([]PaymentMethod, error) {
 
 // checkDescription judges what ShowChanged carries.
 func checkDescription(name, venue string, startsAt time.Time) error {
-	if err := checkLength("/name", "name", name, 1, maxName); err != nil {
+	if err := checkText("/name", "name", name, 1, maxName); err != nil {
 		return err
 	}
-	if err := checkLength("/venue", "venue", venue, 1, maxName); err != nil {
+	if err := checkText("/venue", "venue", venue, 1, maxName); err != nil {
 		return err
 	}
 	if startsAt.IsZero() {
@@ -55,7 +55,7 @@ func checkTicketType(t TicketType, at string) error {
 	if t.TicketTypeID < 1 {
 		return invalid(at+"/ticketTypeId", "A ticket type's id is a positive number.")
 	}
-	if err := checkLength(at+"/name", "name", t.Name, 1, maxName); err != nil {
+	if err := checkText(at+"/name", "name", t.Name, 1, maxName); err != nil {
 		return err
 	}
 	for _, n := range [...]struct {
@@ -84,8 +84,11 @@ func checkTicketType(t TicketType, at string) error {
 	return nil
 }
 
-// checkLength judges a text by its characters. Blanks alone are no text.
-func checkLength(field, what, text string, least, most int) error {
+// checkText judges a text by its characters. Blanks alone are no text.
+func checkText(field, what, text string, least, most int) error {
+	if !storableText(text) {
+		return invalid(field, "The %s must be text.", what)
+	}
 	if n := utf8.RuneCountInString(text); n > most || utf8.RuneCountInString(strings.TrimSpace(text)) < least {
 		return invalid(field, "The %s must have between %d and %d characters.", what, least, most)
 	}

@@ -144,7 +144,7 @@ func (p *plan) cancelShow(c CancelShow) error {
 		return notFound(WhatShow, c.ShowID)
 	}
 	p.result.ShowID = c.ShowID
-	if err := checkLength("/reason", "reason", c.Reason, 0, MaxReason); err != nil {
+	if err := checkText("/reason", "reason", c.Reason, 0, MaxReason); err != nil {
 		return err
 	}
 	if !show.Canceled {

@@ -47,15 +47,6 @@ type tally struct {
 // copied is a tally of its own with the same counts.
 func (t *tally) copied() tally { return tally{slices.Clone(t.totals), t.index} }
 
-// of is what is taken of a ticket type.
-func (t *tally) of(ticketTypeID int64) (Totals, bool) {
-	i, ok := t.index[ticketTypeID]
-	if !ok {
-		return Totals{}, false
-	}
-	return t.totals[i], true
-}
-
 // offer sets a ticket type's capacity and adds the type if it is new.
 func (t *tally) offer(ticketTypeID, capacity int64) {
 	if i, ok := t.index[ticketTypeID]; ok {
