@@ -264,3 +264,62 @@ BEGIN
     END IF;
 END
 $$;
+
+------------------------------------------------------------------------------------------------------
+-- Payments (package internal/payments)
+------------------------------------------------------------------------------------------------------
+
+-- Events whose work the gateway could not do yet: the process tries again when it is due. A row ends when
+-- the work is done, no longer asked for, or given up.
+CREATE TABLE IF NOT EXISTS payment_retries (
+    event_id text COLLATE "C" NOT NULL, -- stream:version of PaymentRequested, PaymentExpired or RefundRequested
+    tries    integer NOT NULL,
+    due_at   timestamptz NOT NULL,
+    PRIMARY KEY (event_id),
+    UNIQUE (due_at, event_id)
+);
+
+------------------------------------------------------------------------------------------------------
+-- The simulated gateway (package internal/payments/simulator): an outside system that happens to keep its
+-- books here. Nothing else reads these tables.
+------------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS simulator_payments (
+    payment_id text COLLATE "C" NOT NULL,
+    order_id   text COLLATE "C" NOT NULL,
+    method     text COLLATE "C" NOT NULL,
+    amount     bigint NOT NULL,
+    currency   text COLLATE "C" NOT NULL,
+    qr         text COLLATE "C" NOT NULL,            -- EMVCo payload; empty for cards
+    state      text COLLATE "C" NOT NULL,
+    received   bigint NOT NULL DEFAULT 0,            -- the money that came
+    reference  text COLLATE "C" NOT NULL DEFAULT '', -- the gateway's id of that money; empty: none came
+    expires_at timestamptz NOT NULL,
+    charged_at timestamptz NOT NULL,
+    PRIMARY KEY (payment_id)
+) WITH (fillfactor = 70);
+
+CREATE TABLE IF NOT EXISTS simulator_refunds (
+    refund_id   text COLLATE "C" NOT NULL,
+    payment_id  text COLLATE "C" NOT NULL,
+    amount      bigint NOT NULL,
+    currency    text COLLATE "C" NOT NULL,
+    reference   text COLLATE "C" NOT NULL,
+    refunded_at timestamptz NOT NULL,
+    PRIMARY KEY (refund_id)
+);
+
+-- Webhooks to be sent; a row ends when its webhook was taken or given up.
+CREATE TABLE IF NOT EXISTS simulator_deliveries (
+    delivery_id bigint GENERATED ALWAYS AS IDENTITY,
+    payment_id  text COLLATE "C" NOT NULL,
+    status      text COLLATE "C" NOT NULL,
+    amount      bigint NOT NULL,
+    currency    text COLLATE "C" NOT NULL,
+    reference   text COLLATE "C" NOT NULL,
+    made_at     timestamptz NOT NULL,
+    tries       integer NOT NULL DEFAULT 0,
+    due_at      timestamptz NOT NULL,
+    PRIMARY KEY (delivery_id),
+    UNIQUE (due_at, delivery_id)
+);

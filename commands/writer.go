@@ -2,14 +2,14 @@ package commands
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 
 	"boxoffice/domain"
 	"boxoffice/eventstore"
@@ -74,7 +74,7 @@ type request struct {
 func NewWriter(store *eventstore.Store, log *slog.Logger, watch Observer, dirty chan<- int64) *Writer {
 	return &Writer{
 		store: store, log: log, watch: watch, dirty: dirty,
-		in: make(chan *request, maxQueue), stopped: make(chan struct{}), name: uuid.NewString()[:18],
+		in: make(chan *request, maxQueue), stopped: make(chan struct{}), name: strings.ToLower(rand.Text()[:nameLength]),
 		cache: newCache(), keys: newKeys(), ids: orderIDs{store: store},
 	}
 }
@@ -111,8 +111,11 @@ func (w *Writer) Do(ctx context.Context, c domain.Command, o Origin) (Answer, er
 	return r.answer, r.err
 }
 
+// nameLength is how many random characters of five bits tell the ids of this process from those of others.
+const nameLength = 12
+
 func (w *Writer) newID(kind string) string {
-	return kind + w.name + "-" + strconv.FormatUint(w.serial.Add(1), 36)
+	return kind + "-" + w.name + "-" + strconv.FormatUint(w.serial.Add(1), 36)
 }
 
 // Run works until ctx ends and what was taken is answered, at most drainLimit longer.

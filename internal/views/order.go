@@ -17,7 +17,7 @@ type Order struct {
 	ShowID       int64               `json:"showId"`
 	Lines        []domain.Line       `json:"lines"`
 	TicketTypeID int64               `json:"ticketTypeId,omitzero"` // only when there is one line
-	Quantity     int64               `json:"quantity"`               // sum of the lines
+	Quantity     int64               `json:"quantity"`              // sum of the lines
 	Total        domain.Money        `json:"total"`
 	PlacedAt     time.Time           `json:"placedAt"`
 	ExpiresAt    time.Time           `json:"expiresAt"`

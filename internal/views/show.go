@@ -1,6 +1,8 @@
 package views
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"boxoffice/domain"
@@ -40,8 +42,8 @@ type TicketType struct {
 	Stock
 	MaxPerOrder    int64     `json:"maxPerOrder"`
 	MaxPerCustomer int64     `json:"maxPerCustomer,omitzero"` // left out: no limit
-	SalesFrom      time.Time `json:"salesFrom,omitzero"`       // left out: at once
-	SalesTo        time.Time `json:"salesTo,omitzero"`         // left out: until the show begins
+	SalesFrom      time.Time `json:"salesFrom,omitzero"`      // left out: at once
+	SalesTo        time.Time `json:"salesTo,omitzero"`        // left out: until the show begins
 }
 
 // Refunds counts the orders of a canceled show by what became of their money.
@@ -100,7 +102,7 @@ func NewShow(f ShowFacts, now time.Time) Show {
 	if s.PaymentMethods == nil {
 		s.PaymentMethods = []domain.PaymentMethod{}
 	}
-	for _, t := range f.TicketTypes {
+	for _, t := range f.byID() {
 		s.TicketTypes = append(s.TicketTypes, TicketType{
 			Stock: f.stock(t), MaxPerOrder: t.MaxPerOrder, MaxPerCustomer: t.MaxPerCustomer,
 			SalesFrom: in(t.SalesFrom, zone), SalesTo: in(t.SalesTo, zone),
@@ -112,10 +114,17 @@ func NewShow(f ShowFacts, now time.Time) Show {
 // NewAvailability shows what is left of a show's ticket types.
 func NewAvailability(f ShowFacts, asOf time.Time) Availability {
 	a := Availability{ShowID: f.ShowID, Version: f.Version, AsOf: asOf.UTC(), TicketTypes: make([]Stock, 0, len(f.TicketTypes))}
-	for _, t := range f.TicketTypes {
+	for _, t := range f.byID() {
 		a.TicketTypes = append(a.TicketTypes, f.stock(t))
 	}
 	return a
+}
+
+// byID are the ticket types in the order of their ids.
+func (f ShowFacts) byID() []domain.TicketType {
+	return slices.SortedFunc(slices.Values(f.TicketTypes), func(a, b domain.TicketType) int {
+		return cmp.Compare(a.TicketTypeID, b.TicketTypeID)
+	})
 }
 
 func (f ShowFacts) stock(t domain.TicketType) Stock {

@@ -1,0 +1,138 @@
+package projections
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"boxoffice/domain"
+	"boxoffice/internal/httpapi"
+	"boxoffice/internal/views"
+)
+
+// staleHeader marks an answer that waited in vain for what it was asked to show.
+const staleHeader = "Stale"
+
+// getOrder answers GET /orders/{id}: all of it to its buyer and to operators, its status to everybody.
+func (q *Queries) getOrder(w http.ResponseWriter, r *http.Request) error {
+	id, err := orderID(r)
+	if err != nil {
+		return err
+	}
+	params, err := query(r, "version", "at")
+	if err != nil {
+		return err
+	}
+	at, past, err := httpapi.QueryTime(params, "at")
+	if err != nil {
+		return err
+	}
+	version, _, err := httpapi.QueryInt(params, "version")
+	if err != nil {
+		return err
+	}
+	position, _, err := httpapi.HeaderInt(r, "Min-Position")
+	if err != nil {
+		return err
+	}
+	var row Row[OrderState]
+	if past {
+		row, err = q.orderAt(r.Context(), id, at)
+	} else {
+		row, err = q.awaitOrder(w, r, id, version, position)
+	}
+	if err != nil {
+		return err
+	}
+	if row.Version == 0 {
+		return httpapi.NotFound("order")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if !q.mayRead(r, id) {
+		return httpapi.JSON(w, http.StatusOK, views.Stranger{OrderID: id, Status: row.State.Status, Version: row.Version})
+	}
+	all, err := q.orderViews(r.Context(), []Row[OrderState]{row})
+	if err != nil {
+		return err
+	}
+	return httpapi.JSON(w, http.StatusOK, all[0])
+}
+
+// awaitOrder reads an order's row, at version 0 if there is none. It waits until the row shows a version of
+// the order and what the order was at a position of the log, or marks the answer as stale.
+func (q *Queries) awaitOrder(w http.ResponseWriter, r *http.Request, id string, version, position int64) (Row[OrderState], error) {
+	var row Row[OrderState]
+	reached := false // the log has the position, and version is what the order was then
+	fresh, err := q.await(r.Context(), func(ctx context.Context) (bool, error) {
+		rows, err := loadOrders(ctx, q.db, []string{id})
+		if err != nil {
+			return false, err
+		}
+		row = rows[id]
+		if row.Position < position && !reached {
+			if reached, err = q.reach(ctx, id, position, &version); err != nil {
+				return false, err
+			}
+			return reached && row.Version >= version, nil
+		}
+		return row.Version >= version, nil
+	})
+	if err == nil && !fresh {
+		w.Header().Set(staleHeader, "true")
+	}
+	return row, err
+}
+
+// reach raises version to the one that an order had at a position, and reports whether the log is that far.
+func (q *Queries) reach(ctx context.Context, id string, position int64, version *int64) (bool, error) {
+	head, err := q.store.Head(ctx)
+	if err != nil || head.Position < position {
+		return false, err
+	}
+	then, err := q.store.VersionAt(ctx, domain.OrderStream(id), position)
+	*version = max(*version, then)
+	return err == nil, err
+}
+
+// orderViews shows orders to who may see all of them.
+func (q *Queries) orderViews(ctx context.Context, rows []Row[OrderState]) ([]views.Order, error) {
+	positions := make([]int64, len(rows))
+	for i, row := range rows {
+		positions[i] = row.State.PlacedPosition
+	}
+	contacts, err := q.store.Contacts(ctx, positions)
+	if err != nil {
+		return nil, err
+	}
+	orders := make([]views.Order, len(rows))
+	for i, row := range rows {
+		orders[i] = views.NewOrder(row.State.Facts(row.Version), q.secrets.TicketCode)
+		// A forgotten customer's contact is blank.
+		if c, ok := contacts[row.State.PlacedPosition]; ok && c.CustomerID != "" {
+			orders[i].Customer = &views.Customer{ID: c.CustomerID, Email: c.Email, Name: c.Name}
+		}
+	}
+	return orders, nil
+}
+
+// maxOrderEvents is how many events of an order, and of each of its payments, are read at most.
+const maxOrderEvents = 1000
+
+// orderAt folds an order as it was at a time; version 0 if it was not there yet.
+func (q *Queries) orderAt(ctx context.Context, id string, at time.Time) (Row[OrderState], error) {
+	position, err := q.store.PositionAt(ctx, at)
+	if err != nil {
+		return Row[OrderState]{}, err
+	}
+	events, err := q.store.ReadStream(ctx, domain.OrderStream(id), 0, maxOrderEvents)
+	if err != nil {
+		return Row[OrderState]{}, err
+	}
+	for i, e := range events {
+		if e.Position > position {
+			events = events[:i]
+			break
+		}
+	}
+	return foldRow(OrderStatus(), id, events)
+}

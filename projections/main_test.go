@@ -1,0 +1,9 @@
+package projections
+
+import (
+	"testing"
+
+	"boxoffice/internal/devstack"
+)
+
+func TestMain(m *testing.M) { devstack.Main(m) }

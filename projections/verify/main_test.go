@@ -1,0 +1,9 @@
+package verify
+
+import (
+	"testing"
+
+	"boxoffice/internal/devstack"
+)
+
+func TestMain(m *testing.M) { devstack.Main(m) }

@@ -1,0 +1,225 @@
+package verify
+
+import "boxoffice/eventstore"
+
+// payment is what the log says of one attempt to be paid.
+type payment struct {
+	stream
+	order    uint32 // place in fold.orders
+	status   uint8  // see paymentStatuses
+	amount   int64  // asked for
+	settled  int64
+	refunded int64 // refunds requested
+}
+
+// refund is money on its way back.
+type refund struct {
+	payment uint32 // place in fold.payments
+	amount  money
+	ended   bool
+}
+
+// item is an open item: what an operator has to look at.
+type item struct {
+	stream    string
+	version   int64 // of the last event that told of it
+	paymentID string
+	amount    money
+	counted   bool // in Balance.Open
+	resolved  bool
+	seen      bool // its row was seen
+}
+
+// refundPart is what an order tells of one of its refunds.
+type refundPart struct {
+	RefundID string `json:"refundId"`
+	Status   string `json:"status"`
+	Amount   int64  `json:"amount"`
+}
+
+const (
+	unrequested uint8 = iota
+	requested
+	instructed
+	settled
+	failed
+	expired
+)
+
+func paymentStatuses() []string {
+	return []string{"", "REQUESTED", "INSTRUCTED", "SETTLED", "FAILED", "EXPIRED"}
+}
+
+// paymentEvent has the fields of every event of a payment and of the inbox.
+type paymentEvent struct {
+	PaymentID string `json:"paymentId"`
+	OrderID   string `json:"orderId"`
+	Previous  string `json:"previous"`
+	Status    string `json:"status"`
+	Amount    money  `json:"amount"`
+	Received  money  `json:"received"`
+	RefundID  string `json:"refundId"`
+	Item      string `json:"item"`
+}
+
+func (f *fold) paymentEvent(e *eventstore.Recorded, id string) {
+	var ev paymentEvent
+	if !f.decode(e, &ev) {
+		return
+	}
+	if e.Type == "OpenItemResolved" {
+		f.resolve(e, ev.Item)
+		return
+	}
+	place, p := f.payments.open(id)
+	orderPlace, o := f.orders.open(ev.OrderID)
+	f.touch(orderPlace, o)
+	if p.status == unrequested {
+		p.order = orderPlace
+	}
+	if ev.PaymentID != id || p.order != orderPlace {
+		f.wrong(KindEvent, e, "the event is of payment %s of order %s", ev.PaymentID, ev.OrderID)
+	}
+	f.movePayment(p, e, &ev)
+	switch e.Type {
+	case "PaymentRequested":
+		p.amount = ev.Amount.Amount
+	case "PaymentInstructed", "PaymentFailed", "PaymentExpired":
+	case "PaymentSettled":
+		f.settle(p, o, e, ev.Amount)
+	case "PaymentMismatched":
+		f.openItem(e, ev.PaymentID, ev.Received, true)
+	case "RefundRequested":
+		f.requestRefund(place, p, o, e, &ev)
+	case "RefundCompleted", "RefundFailed":
+		f.endRefund(place, e, &ev)
+	default:
+		f.wrong(KindEvent, e, "%s is no event of a payment", e.Type)
+	}
+}
+
+func (f *fold) movePayment(p *payment, e *eventstore.Recorded, ev *paymentEvent) {
+	words := paymentStatuses()
+	previous, next := f.number(e, "payment status", words, ev.Previous), f.number(e, "payment status", words, ev.Status)
+	if previous != p.status {
+		f.wrong(KindStatus, e, "%s begins at %q, the payment is %q", e.Type, ev.Previous, words[p.status])
+	}
+	if !mayMovePayment(e.Type, p.status, next) {
+		f.wrong(KindStatus, e, "%s moves the payment from %q to %q", e.Type, words[p.status], words[next])
+	}
+	p.status = next
+}
+
+func mayMovePayment(eventType string, from, to uint8) bool {
+	open := from == requested || from == instructed
+	switch eventType {
+	case "PaymentRequested":
+		return from == unrequested && to == requested
+	case "PaymentInstructed":
+		return from == requested && to == instructed
+	case "PaymentSettled":
+		return from != unrequested && to == settled
+	case "PaymentFailed":
+		return open && to == failed
+	case "PaymentExpired":
+		return open && to == expired
+	case "RefundRequested", "RefundCompleted", "RefundFailed":
+		return from == settled && to == settled
+	default:
+		return from == to && from != unrequested
+	}
+}
+
+func (f *fold) settle(p *payment, o *order, e *eventstore.Recorded, came money) {
+	currency := f.currencies[o.currency]
+	if came.Currency != currency || came.Amount != p.amount || came.Amount != o.total {
+		f.wrong(KindMoney, e, "%s settled, %d were asked for and the order costs %d %s", came, p.amount, o.total, currency)
+	}
+	f.add(&p.settled, came.Amount, e)
+	f.add(&o.settled, came.Amount, e)
+	f.add(&f.balance(came.Currency).Settled, came.Amount, e)
+}
+
+func (f *fold) requestRefund(place uint32, p *payment, o *order, e *eventstore.Recorded, ev *paymentEvent) {
+	if _, known := f.refunds[ev.RefundID]; known || ev.RefundID == "" {
+		f.wrong(KindRefund, e, "refund %s was requested before", ev.RefundID)
+		return
+	}
+	f.refunds[ev.RefundID] = &refund{payment: place, amount: ev.Amount}
+	f.add(&p.refunded, ev.Amount.Amount, e)
+	f.add(&o.refunded, ev.Amount.Amount, e)
+	f.add(&f.balance(ev.Amount.Currency).Refunds, ev.Amount.Amount, e)
+	if ev.Amount.Amount <= 0 || ev.Amount.Currency != f.currencies[o.currency] || p.refunded > p.settled {
+		f.wrong(KindRefund, e, "refund of %s brings the payment's refunds to %d of %d settled", ev.Amount, p.refunded, p.settled)
+	}
+}
+
+func (f *fold) endRefund(place uint32, e *eventstore.Recorded, ev *paymentEvent) {
+	r, known := f.refunds[ev.RefundID]
+	switch {
+	case !known || r.payment != place:
+		f.wrong(KindRefund, e, "refund %s of this payment was never requested", ev.RefundID)
+		return
+	case r.ended:
+		f.wrong(KindRefund, e, "refund %s ends a second time", ev.RefundID)
+	case r.amount != ev.Amount:
+		f.wrong(KindRefund, e, "refund %s of %s ends as one of %s", ev.RefundID, r.amount, ev.Amount)
+	}
+	r.ended = true
+	if e.Type == "RefundFailed" {
+		// Its amount stands among the refunds already.
+		f.openItem(e, ev.PaymentID, ev.Amount, false)
+	}
+}
+
+func (f *fold) inboxEvent(e *eventstore.Recorded) {
+	var ev paymentEvent
+	switch e.Type {
+	case "PaymentUnmatched":
+		if f.decode(e, &ev) {
+			f.openItem(e, ev.PaymentID, ev.Amount, true)
+		}
+	case "OpenItemResolved":
+		if f.decode(e, &ev) {
+			f.resolve(e, ev.Item)
+		}
+	case "StreamDiscarded":
+	default:
+		f.wrong(KindEvent, e, "%s is no event of an inbox", e.Type)
+	}
+}
+
+func (f *fold) openItem(e *eventstore.Recorded, paymentID string, amount money, counted bool) {
+	f.items[e.ID()] = &item{stream: e.Stream, version: e.Version, paymentID: paymentID, amount: amount, counted: counted}
+	if counted && amount.Currency != "" {
+		f.add(&f.balance(amount.Currency).Open, amount.Amount, e)
+	}
+}
+
+func (f *fold) resolve(e *eventstore.Recorded, id string) {
+	it, known := f.items[id]
+	switch {
+	case !known || it.stream != e.Stream:
+		f.wrong(KindOpenItem, e, "item %s was never opened in this stream", id)
+		return
+	case it.resolved:
+		f.wrong(KindOpenItem, e, "item %s was resolved before", id)
+		return
+	}
+	it.resolved, it.version = true, e.Version
+	if it.counted && it.amount.Currency != "" {
+		f.add(&f.balance(it.amount.Currency).Open, -it.amount.Amount, e)
+	}
+}
+
+// noteRefund keeps what an order tells of a refund, as its row shows it.
+func (f *fold) noteRefund(place uint32, ev *orderEvent) {
+	parts := f.orderRefunds[place]
+	for i := range parts {
+		if parts[i].RefundID == ev.RefundID {
+			parts[i].Status, parts[i].Amount = ev.Refund, ev.Amount.Amount
+			return
+		}
+	}
+	f.orderRefunds[place] = append(parts, refundPart{ev.RefundID, ev.Refund, ev.Amount.Amount})
+}

@@ -1,0 +1,158 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"boxoffice/eventstore"
+)
+
+// The topics that carry the log.
+const (
+	OrdersTopic   = "orders-topic"
+	PaymentsTopic = "payment-settlement-topic"
+)
+
+// TopicReader reads a topic from its oldest message to its present end and hands over one message after
+// the other, those of a partition in their order. It adds the topics' prefix, if there is one.
+type TopicReader func(ctx context.Context, topic string, fn func(*message.Message) error) error
+
+// rereadEvery is the pause before topics that the relay has not filled yet are read again.
+const rereadEvery = time.Second
+
+// topicOf is the topic that an event of a stream belongs to.
+func topicOf(stream string) string {
+	switch kind, _ := split(stream); kind {
+	case showPrefix, orderPrefix:
+		return OrdersTopic
+	default:
+		return PaymentsTopic
+	}
+}
+
+// compareTopics reads the topics and looks for every event that was folded. What the relay has not
+// published yet is waited for.
+func compareTopics(ctx context.Context, p *pass, cfg Config) error {
+	p.topics = &Topics{}
+	for end := time.Now().Add(cfg.Wait); ; {
+		for _, topic := range []string{OrdersTopic, PaymentsTopic} {
+			err := cfg.Topics(ctx, topic, func(m *message.Message) error { return p.message(ctx, topic, m) })
+			if err != nil {
+				return fmt.Errorf("read %s: %w", topic, err)
+			}
+		}
+		first, count := p.digests.missing(MaxFindings)
+		if count == 0 || time.Now().After(end) {
+			return p.missed(ctx, first, count)
+		}
+		pause := time.NewTimer(rereadEvery)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+// missed tells which events are in no topic, and from where on the hashes differ.
+func (p *pass) missed(ctx context.Context, positions []int64, count int64) error {
+	for _, position := range positions {
+		page, err := p.log.page(ctx, position-1, 1)
+		if err != nil {
+			return err
+		}
+		if len(page) == 1 {
+			p.found.add(KindBehind, topicOf(page[0].Stream), position, "%s, %s, is not in the topic", page[0].ID(), page[0].Type)
+		}
+	}
+	p.found.count += count - int64(len(positions))
+	if p.rehashed.count > 0 {
+		p.found.add(KindHash, "topics", p.rehashed.first,
+			"from here on %d appends have another hash in the topics: the log was changed after they were published", p.rehashed.count)
+	}
+	return nil
+}
+
+// message judges one message of a topic. Topics may be read more than once, so what is wrong with a
+// message is told once.
+func (p *pass) message(ctx context.Context, topic string, m *message.Message) error {
+	e, err := eventstore.FromMessage(m)
+	if err != nil {
+		p.tell(topic, m.UUID, 0, "message %s is no event: %v", m.UUID, err)
+		return nil
+	}
+	if e.Position > p.position {
+		return nil // it came after the log was read
+	}
+	n, known := p.digests.ordinal(e.Position)
+	if !known {
+		p.tell(topic, e.ID(), e.Position, "%s stands at a position that the log has not", e.ID())
+		return nil
+	}
+	if want := topicOf(e.Stream); want != topic {
+		p.tell(topic, e.ID(), e.Position, "%s belongs to %s", e.ID(), want)
+		return nil
+	}
+	sameContent, sameHash := p.digests.same(n, &e)
+	if !sameContent {
+		if err := p.differs(ctx, topic, &e); err != nil {
+			return err
+		}
+	}
+	if p.digests.see(n) {
+		p.topics.Repeats++
+		return nil
+	}
+	if !sameHash {
+		p.rehashed.add(e.Position)
+	}
+	p.topics.Messages++
+	s := p.fold.stream(e.Stream)
+	if e.Version != int64(s.delivered)+1 {
+		p.tell(topic, e.ID(), e.Position, "version %d of %s comes after %d", e.Version, e.Stream, s.delivered)
+	}
+	s.delivered = uint32(min(max(e.Version, 0), math.MaxUint32))
+	return nil
+}
+
+// rehashed counts the appends whose hash in the topics is not the log's. Where the past was changed and
+// the chain rebuilt, all after the change differ, so they are one finding.
+type rehashed struct{ first, count int64 }
+
+func (r *rehashed) add(position int64) {
+	if r.count++; r.count == 1 || position < r.first {
+		r.first = position
+	}
+}
+
+func (p *pass) tell(topic, id string, position int64, format string, args ...any) {
+	if _, before := p.heard[topic+" "+id]; before {
+		return
+	}
+	p.heard[topic+" "+id] = struct{}{}
+	p.found.add(KindTopic, topic, position, format, args...)
+}
+
+// differs says in what a message and the log's event at its position are not the same.
+func (p *pass) differs(ctx context.Context, topic string, m *eventstore.Recorded) error {
+	page, err := p.log.page(ctx, m.Position-1, 1)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(page) == 0 || page[0].Position != m.Position:
+		p.tell(topic, m.ID(), m.Position, "%s stands at a position that the log has not", m.ID())
+	case m.ID() != page[0].ID():
+		p.tell(topic, m.ID(), m.Position, "%s stands where the log has %s", m.ID(), page[0].ID())
+	case m.Type != page[0].Type || m.SchemaVersion != page[0].SchemaVersion:
+		p.tell(topic, m.ID(), m.Position, "%s is %s.v%d, in the log %s.v%d", m.ID(), m.Type, m.SchemaVersion, page[0].Type, page[0].SchemaVersion)
+	default:
+		p.tell(topic, m.ID(), m.Position, "the data of %s is %.200q, in the log %.200q", m.ID(), m.Data, page[0].Data)
+	}
+	return nil
+}

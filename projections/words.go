@@ -1,0 +1,152 @@
+package projections
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"boxoffice/domain"
+	"boxoffice/eventstore"
+)
+
+// describe tells an event of an order or payment in one line of words.
+func describe(e eventstore.Recorded) string {
+	ev, err := decode(e)
+	if err != nil {
+		return e.Type
+	}
+	switch ev := ev.(type) {
+	case domain.OrderPlaced:
+		return fmt.Sprintf("Order placed: %s for %s, held until %s", tickets(ev.Lines), money(ev.Total), clock(ev.ExpiresAt))
+	case domain.OrderConfirmed:
+		return fmt.Sprintf("Waiting for payment %s by %s", ev.Payment.PaymentID, ev.Payment.Method)
+	case domain.OrderPaymentChanged:
+		return fmt.Sprintf("Payment %s by %s is %s", ev.Payment.PaymentID, ev.Payment.Method, strings.ToLower(string(ev.Payment.Status)))
+	case domain.OrderCompleted:
+		late := ""
+		if ev.Late {
+			late = " after it had ended, because its money came late"
+		}
+		return fmt.Sprintf("Order completed%s: %s issued", late, count(int64(len(ev.Tickets)), "ticket"))
+	case domain.OrderCanceled:
+		return "Order canceled: " + canceledBecause(ev)
+	case domain.OrderRefunded:
+		return fmt.Sprintf("Refund of %s: %s", money(ev.Amount), refundIs(ev.Refund))
+	default:
+		return describePayment(e.Type, ev)
+	}
+}
+
+func describePayment(name string, ev domain.Event) string {
+	switch ev := ev.(type) {
+	case domain.PaymentRequested:
+		return fmt.Sprintf("%s asked for by %s, attempt %d", money(ev.Amount), ev.Method, ev.Attempt)
+	case domain.PaymentInstructed:
+		return fmt.Sprintf("The gateway said how to pay, until %s", clock(ev.ExpiresAt))
+	case domain.PaymentSettled:
+		return fmt.Sprintf("%s received", money(ev.Amount)) + reference(ev.Reference)
+	case domain.PaymentFailed:
+		return "The gateway will take no money for this payment" + after(": ", ev.Detail)
+	case domain.PaymentExpired:
+		return "This payment is not needed any more and is voided at the gateway"
+	case domain.PaymentMismatched:
+		return "Money that does not fit was kept for an operator: " + mismatchText(ev)
+	case domain.RefundRequested:
+		return fmt.Sprintf("Refund of %s asked for: %s", money(ev.Amount), refundBecause(ev.Reason))
+	case domain.RefundCompleted:
+		return fmt.Sprintf("%s sent back", money(ev.Amount))
+	case domain.RefundFailed:
+		return fmt.Sprintf("Refund of %s was given up after %s", money(ev.Amount), count(int64(ev.Attempts), "try")) + after(": ", ev.Detail)
+	case domain.OpenItemResolved:
+		return "An operator resolved " + ev.Item + after(": ", ev.Reason)
+	default:
+		return name
+	}
+}
+
+func canceledBecause(ev domain.OrderCanceled) string {
+	switch ev.Reason {
+	case domain.ReasonHoldExpired:
+		return "nobody paid in time"
+	case domain.ReasonPaymentFailed:
+		return "the payment failed"
+	case domain.ReasonCustomer:
+		return "by the customer"
+	case domain.ReasonOperator:
+		return "by an operator" + after(": ", ev.Note)
+	case domain.ReasonShowCanceled:
+		return "the show was canceled"
+	default:
+		return string(ev.Reason)
+	}
+}
+
+func refundBecause(reason domain.RefundReason) string {
+	switch reason {
+	case domain.LateMoney:
+		return "the order had ended and its tickets were gone"
+	case domain.DuplicateMoney:
+		return "the order was paid already"
+	case domain.OrderCancel:
+		return "the order was canceled"
+	case domain.ShowCancel:
+		return "the show was canceled"
+	default:
+		return string(reason)
+	}
+}
+
+func refundIs(status domain.RefundStatus) string {
+	switch status {
+	case domain.RefundDue:
+		return "on its way"
+	case domain.RefundDone:
+		return "done"
+	default:
+		return "given up, an operator looks at it"
+	}
+}
+
+func tickets(lines []domain.Line) string {
+	var n int64
+	for _, line := range lines {
+		n += line.Quantity
+	}
+	return count(n, "ticket")
+}
+
+// count is a number with its noun: 1 ticket, 2 tickets, 3 tries.
+func count(n int64, noun string) string {
+	if n != 1 {
+		if stem, ok := strings.CutSuffix(noun, "y"); ok {
+			noun = stem + "ies"
+		} else {
+			noun += "s"
+		}
+	}
+	return strconv.FormatInt(n, 10) + " " + noun
+}
+
+// money is an amount as people write it: 150000 IDR, 12.50 EUR.
+func money(m domain.Money) string {
+	decimals, _ := domain.Exponent(m.Currency)
+	digits := strconv.FormatInt(m.Amount, 10)
+	if decimals > 0 && m.Amount >= 0 {
+		digits = fmt.Sprintf("%0*d", decimals+1, m.Amount)
+		digits = digits[:len(digits)-decimals] + "." + digits[len(digits)-decimals:]
+	}
+	return digits + " " + m.Currency
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func reference(id string) string { return after(", reference ", id) }
+
+// after is a text behind what leads to it, or nothing.
+func after(lead, text string) string {
+	if text == "" {
+		return ""
+	}
+	return lead + text
+}
