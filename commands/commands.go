@@ -33,10 +33,10 @@ func (r Request) Keyed() bool { return r.Key != eventstore.RequestKey{} }
 // Answer is what became of a command that was not refused.
 type Answer struct {
 	Result   domain.Result
-	Order    *domain.Order // as the command left it, where the command was about an order
+	Order    *domain.Order    // as the command left it, where the command was about an order
 	Show     *views.ShowFacts // as the command left it, where the command was about a show
-	Position int64         // of the command's last event on its order or show; the head where nothing changed
-	Replayed bool          // the request was answered before, this is the first answer again
+	Position int64            // of the command's last event on its order or show; the head where nothing changed
+	Replayed bool             // the request was answered before, this is the first answer again
 }
 
 // ActorSystem acts for nobody: what is due ends by itself.
@@ -55,15 +55,15 @@ var errUnfit = errors.New("command does not fit the log")
 
 // Limits of the write side.
 const (
-	maxBatch     = 512              // commands decided together
-	maxQueue     = 8192             // commands that wait for the writer
-	drainLimit   = 8 * time.Second  // how long a stopping writer works on what it has taken
-	stateLimit   = 100_000          // orders, and payments, whose states are kept in memory
-	showLimit    = 2_000            // shows whose states are kept in memory
-	tailPage     = 2_000            // events read at once to follow the log
-	loadPage     = 5_000            // events read at once to fold a stream
-	leaseSize    = 4_096            // order ids leased at once
-	calmTurns    = 8                // turns without another writer before optimism returns
+	maxBatch     = 512             // commands decided together
+	maxQueue     = 8192            // commands that wait for the writer
+	drainLimit   = 8 * time.Second // how long a stopping writer works on what it has taken
+	stateLimit   = 100_000         // orders, and payments, whose states are kept in memory
+	showLimit    = 2_000           // shows whose states are kept in memory
+	tailPage     = 2_000           // events read at once to follow the log
+	loadPage     = 5_000           // events read at once to fold a stream
+	leaseSize    = 4_096           // order ids leased at once
+	calmTurns    = 8               // turns without another writer before optimism returns
 	faultPause   = 50 * time.Millisecond
 	faultCeiling = 2 * time.Second // longest pause between tries to start
 )

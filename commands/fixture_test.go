@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -42,7 +41,7 @@ func officeAt(t *testing.T, url string) *office {
 	return &office{t: t, url: url, db: db, store: eventstore.New(db, eventstore.Config{})}
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // writer starts a writer with connections of its own and returns it with what stops it.
 func (o *office) writer() (w *Writer, stop func()) {

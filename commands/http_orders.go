@@ -129,4 +129,3 @@ func (d *Door) resolve(w http.ResponseWriter, r *http.Request) error {
 	}
 	return httpapi.JSON(w, http.StatusOK, resolved{ID: id, Resolved: true, Reason: body.Reason})
 }
-

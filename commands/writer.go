@@ -130,9 +130,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		context.AfterFunc(work, func() { limit.Stop() })
 	})
 	defer stop()
-	if err := w.start(ctx); err != nil {
-		return err
-	}
+	w.start(ctx)
 	for {
 		batch := w.collect(ctx)
 		if len(batch) == 0 {
@@ -144,20 +142,17 @@ func (w *Writer) Run(ctx context.Context) error {
 }
 
 // start reads the head, with patience while the log can't be reached.
-func (w *Writer) start(ctx context.Context) error {
+func (w *Writer) start(ctx context.Context) {
 	for pause := faultPause; ; pause = min(2*pause, faultCeiling) {
 		err := w.restart(ctx)
-		if err == nil {
-			return nil
+		if err == nil || ctx.Err() != nil {
+			return
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		w.log.Warn("writer waits for the log", "error", err)
+		w.log.WarnContext(ctx, "writer waits for the log", "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil
+			return
 		}
 	}
 }

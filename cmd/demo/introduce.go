@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -96,13 +97,11 @@ func introduce(ctx context.Context, about config.Demo) error {
 func answered(request *http.Request, good ...int) (bool, error) {
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return false, nil //nolint:nilerr // not there yet
+		return false, nil // not there yet
 	}
 	defer func() { _ = response.Body.Close() }()
-	for _, status := range good {
-		if response.StatusCode == status {
-			return true, nil
-		}
+	if slices.Contains(good, response.StatusCode) {
+		return true, nil
 	}
 	if response.StatusCode >= 400 && response.StatusCode < 500 && response.StatusCode != http.StatusNotFound {
 		return false, fmt.Errorf("%s %s: %s", request.Method, request.URL.Path, response.Status)

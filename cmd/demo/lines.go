@@ -44,7 +44,7 @@ func (l *lines) close() {
 }
 
 // told says one line for each accepted order and each delivery that was judged.
-func (l *lines) told(c domain.Command, o commands.Origin, a commands.Answer, err error) {
+func (l *lines) told(c domain.Command, _ commands.Origin, a commands.Answer, err error) {
 	switch c := c.(type) {
 	case domain.PlaceOrder:
 		if err == nil && !a.Replayed {

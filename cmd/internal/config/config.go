@@ -7,6 +7,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -78,14 +79,7 @@ func AllRoles() Roles { return Roles{API, Relay, Projections, Payments, Notifica
 type Roles []Role
 
 // Has reports whether the process runs a role.
-func (r Roles) Has(role Role) bool {
-	for _, have := range r {
-		if have == role {
-			return true
-		}
-	}
-	return false
-}
+func (r Roles) Has(role Role) bool { return slices.Contains(r, role) }
 
 // String joins the roles by commas, as --roles takes them.
 func (r Roles) String() string {

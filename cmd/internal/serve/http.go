@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 
 	"boxoffice/commands"
 	"boxoffice/internal/httpapi"
@@ -15,24 +16,10 @@ import (
 
 // startHTTP serves commands, queries, webhooks and pages.
 func (s *service) startHTTP(front start) error {
-	door := &commands.Door{
-		Send: s.send, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
-		HoldTTL: s.Config.HoldTTL, Now: s.store.Now,
-	}
-	queries := projections.NewQueries(projections.QueryConfig{
-		DB: s.reads, Store: s.store, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
-	})
-	pages := web.Routes(web.Config{
-		Shows: s.homeShows(queries), PublicURL: s.Config.PublicURL, Log: s.Log,
-		Checks: []web.Check{
-			{Name: "postgres", Required: true, Run: s.db.PingContext},
-		},
-	})
-	webhook := payments.Routes(payments.WebhookConfig{Parser: s.parser, Now: s.store.Now, Send: s.sendPayment})
 	handler, err := httpapi.NewHandler(httpapi.Config{
 		Operators: s.secrets.operators, Channels: s.secrets.channels, HTTPS: isHTTPS(s.Config.PublicURL),
 		Log: s.Log, Observe: s.metrics.request,
-	}, door.Routes(), queries.Routes(), s.gateway.Routes(), webhook, pages)
+	}, s.routes())
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
@@ -53,6 +40,25 @@ func (s *service) startHTTP(front start) error {
 		return httpapi.Serve(ctx, httpapi.NewServer(s.Config.HTTPAddr, handler, s.Log), listener)
 	})
 	return nil
+}
+
+// routes is the whole table of what is served.
+func (s *service) routes() []httpapi.Route {
+	door := &commands.Door{
+		Send: s.send, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
+		HoldTTL: s.Config.HoldTTL, Now: s.store.Now,
+	}
+	queries := projections.NewQueries(projections.QueryConfig{
+		DB: s.reads, Store: s.store, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
+	})
+	pages := web.Routes(web.Config{
+		Shows: s.homeShows(queries), PublicURL: s.Config.PublicURL, Log: s.Log,
+		Checks: []web.Check{
+			{Name: "postgres", Required: true, Run: s.db.PingContext},
+		},
+	})
+	webhook := payments.Routes(payments.WebhookConfig{Parser: s.parser, Now: s.store.Now, Send: s.sendPayment})
+	return slices.Concat(door.Routes(), queries.Routes(), s.gateway.Routes(), webhook, pages)
 }
 
 // homeShows lists the shows of the page at /.

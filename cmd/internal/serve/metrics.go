@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // its handlers are registered below, on the metrics' own address
+	"net/http/pprof"
 	"strconv"
 	"time"
 

@@ -47,12 +47,17 @@ func (s *service) sendPayment(ctx context.Context, c domain.Command, o payments.
 	return err
 }
 
-// payments consumes what asks the gateway for something.
-func (s *service) payments(ctx context.Context) (err error) {
+// startPayments consumes what asks the gateway for something, and tries again what it could not do.
+func (s *service) startPayments(front start) {
 	processor := payments.NewProcessor(payments.ProcessorConfig{
-		Gateway: simulator.Name, Charger: s.gateway, Refunder: s.gateway, Streams: s.store.ReadStreams,
+		DB: s.reads, Gateway: simulator.Name, Charger: s.gateway, Refunder: s.gateway, Streams: s.store.ReadStreams,
 		Send: s.sendPayment, Now: s.store.Now, Log: s.Log,
 	})
+	front("payment retries", processor.Run)
+	front("payments", s.withTopics(func(ctx context.Context) error { return s.consumePayments(ctx, processor) }))
+}
+
+func (s *service) consumePayments(ctx context.Context, processor *payments.Processor) (err error) {
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLogger(s.Log))
 	if err != nil {
 		return fmt.Errorf("payments router: %w", err)

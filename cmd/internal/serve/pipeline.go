@@ -18,10 +18,10 @@ const closeTimeout = 8 * time.Second
 // withTopics lets a part wait until all topics are there. Nothing else waits for Kafka.
 func (s *service) withTopics(run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		err := patiently(ctx, s.Log, "waiting for Kafka", func() error {
+		_ = patiently(ctx, s.Log, "waiting for Kafka", func() error {
 			return messaging.EnsureTopics(ctx, s.kafka, messaging.Topics()...)
 		})
-		if err != nil {
+		if ctx.Err() != nil {
 			return nil // only the end of ctx ends the waiting
 		}
 		return run(ctx)

@@ -3,6 +3,7 @@ package serve
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -101,9 +102,7 @@ func (n Notification) message(e eventstore.Recorded) (*message.Message, error) {
 	}
 	msg := message.NewMessage("notification:"+e.ID(), data)
 	event := eventstore.ToMessage(e)
-	for name, value := range event.Metadata {
-		msg.Metadata[name] = value
-	}
+	maps.Copy(msg.Metadata, event.Metadata)
 	delete(msg.Metadata, "boxoffice_hash")
 	msg.Metadata["ce_id"] = msg.UUID
 	msg.Metadata["ce_type"] = "boxoffice.StatusChanged.v1"

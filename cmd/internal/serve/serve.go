@@ -133,7 +133,7 @@ func (s *service) wire(front, back start) error {
 		s.startProjections(back)
 	}
 	if roles.Has(config.Payments) {
-		front("payments", s.withTopics(s.payments))
+		s.startPayments(front)
 	}
 	return nil
 }

@@ -1,0 +1,54 @@
+# make help lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GOLANGCI_LINT := v2.8.0
+GOFUMPT := v0.12.0
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+# How many packages are tested at once; each may run a Postgres of its own.
+PARALLEL ?= 2
+
+.PHONY: help demo test test-kafka check build fmt lint golden clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## everything on this machine, embedded; prints ready: and the address
+	@go run ./cmd/demo
+
+test: ## everything that proves the project, with the race detector; a skipped test fails
+	@set -o pipefail; go test -race -timeout 15m -p $(PARALLEL) -json ./... | go run ./.ci/report.go
+
+test-kafka: ## the suites that speak to Kafka, on a real Apache Kafka started for them (Java 17, Maven)
+	@set -o pipefail; .ci/with-kafka go test -race -timeout 15m -p 1 -json ./internal/messaging/... ./cmd/... | go run ./.ci/report.go
+
+check: lint golden ## format, vet, lint, layout, golden events, modules; needs no server
+	@go test -count=1 -run 'TestLayout|TestTheEnvironment|TestTheTopLevel' .
+	@go mod verify
+
+build: ## bin/OS-ARCH/ for Linux and macOS, amd64 and arm64
+	@set -e; for platform in $(PLATFORMS); do \
+		out=bin/$${platform/\//-}; mkdir -p $$out; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -trimpath -o $$out/ ./cmd/boxoffice ./cmd/demo; \
+		echo "$$out: $$(ls $$out | tr '\n' ' ')"; \
+	done
+
+fmt: .tools ## format all Go files
+	@.tools/gofumpt -l -w .
+
+lint: .tools ## gofumpt, go vet (also for macOS) and golangci-lint
+	@unformatted=$$(.tools/gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted" >&2; exit 1; }
+	@go vet ./... && go vet -tags failpoints ./... && GOOS=darwin go vet ./...
+	@.tools/golangci-lint run
+
+golden: ## the golden events of the log, against their list of checksums
+	@.ci/golden
+
+clean: ## remove what was built; the demo's data in .boxoffice stays
+	@rm -rf bin .tools
+
+# The tools are brought to these versions; the script does nothing when they are there.
+.PHONY: .tools
+.tools:
+	@.ci/tools golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint $(GOLANGCI_LINT)
+	@.ci/tools gofumpt mvdan.cc/gofumpt $(GOFUMPT)

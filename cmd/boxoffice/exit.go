@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/IBM/sarama"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+
+	"boxoffice/cmd/internal/config"
+)
+
+// The exit codes, as the outside contract gives them. Code 4, somebody else holds the lock, comes with
+// the commands that take one.
+const (
+	exitOK          = 0
+	exitFault       = 1
+	exitUsage       = 2
+	exitDiffers     = 3
+	exitUnreachable = 5
+	exitInterrupted = 130
+)
+
+// errDiffers ends a verification that has found something, and has told it.
+var errDiffers = errors.New("verification differs")
+
+// unreachable is a server that can't be reached.
+type unreachable struct {
+	server string // what it is and where
+	cause  error
+}
+
+func (u *unreachable) Error() string { return u.server + " can't be reached: " + u.cause.Error() }
+func (u *unreachable) Unwrap() error { return u.cause }
+
+// outputError says that data could not be written to stdout.
+type outputError struct{ cause error }
+
+func (o *outputError) Error() string { return "write the output: " + o.cause.Error() }
+func (o *outputError) Unwrap() error { return o.cause }
+
+// written is the error of a write to stdout.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &outputError{err}
+}
+
+// end tells what went wrong, with a likely reason and what to do next, and gives the exit code.
+func (c *cli) end(ctx context.Context, command string, err error) int {
+	var gone *unreachable
+	var unwritten *outputError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errDiffers):
+		return exitDiffers
+	case errors.As(err, &unwritten) && errors.Is(err, syscall.EPIPE):
+		return exitOK // who read our output has seen enough
+	case ctx.Err() != nil && canceled(err):
+		c.say("%s: interrupted", command)
+		return exitInterrupted
+	case len(config.Problems(err)) > 0:
+		c.say("%s: the configuration is wrong:", command)
+		for _, p := range config.Problems(err) {
+			c.say("  %s", p)
+		}
+		c.say("See: boxoffice help environment")
+		return exitUsage
+	case !c.started:
+		c.say("%s: %v", command, err)
+		c.say("See: %s --help", command)
+		return exitUsage
+	case errors.Is(err, config.ErrNoDemo):
+		c.say("%s: %v\nStart one: go run ./cmd/demo --data %s", command, err, c.data)
+		return exitUnreachable
+	case errors.As(err, &gone), offline(err):
+		c.say("%s: %v\nIs it running, and is the address right? The address comes from --data, a flag or the environment: boxoffice help environment", command, err)
+		return exitUnreachable
+	}
+	c.say("%s: %v", command, err)
+	if next := advice(err); next != "" {
+		c.say("%s", next)
+	}
+	return exitFault
+}
+
+// canceled reports whether an error came from the end of the context, here or in Postgres.
+func canceled(err error) bool {
+	var stopped *pq.Error
+	return errors.Is(err, context.Canceled) || (errors.As(err, &stopped) && stopped.Code == pqerror.QueryCanceled)
+}
+
+// offline reports whether an error means that a server was not there, rather than that it refused.
+func offline(err error) bool {
+	var network net.Error
+	var refused *pq.Error
+	switch {
+	case errors.As(err, &network), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return true
+	case errors.Is(err, sarama.ErrOutOfBrokers), errors.Is(err, sarama.ErrNotConnected), errors.Is(err, sarama.ErrClosedClient):
+		return true
+	case errors.As(err, &refused):
+		// The server is there, but starting up or shutting down.
+		return refused.Code == pqerror.CannotConnectNow || refused.Code == pqerror.AdminShutdown || refused.Code == pqerror.CrashShutdown
+	}
+	return false
+}
+
+// advice is what an operator may do about a fault.
+func advice(err error) string {
+	var refused *pq.Error
+	switch {
+	case errors.As(err, &refused) && refused.Code == pqerror.UndefinedTable:
+		return "The database has not this version's schema. Try: boxoffice migrate"
+	case errors.As(err, &refused) && refused.Code == pqerror.InvalidCatalogName:
+		return "The server is there, the database is not: create it, or correct the name in DATABASE_URL."
+	case errors.As(err, &refused) && refused.Code.Class() == "28":
+		return "The server is there but does not let this user in: check the user and password in DATABASE_URL."
+	case errors.As(err, &refused) && refused.Code == pqerror.InsufficientPrivilege:
+		return "This role may not do that: give MIGRATE_DATABASE_URL for migrate, or grant it the right."
+	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
+		return "The topics are made when serve starts; is KAFKA_TOPIC_PREFIX the same here?"
+	}
+	return ""
+}

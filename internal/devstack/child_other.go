@@ -1,0 +1,30 @@
+//go:build !linux
+
+package devstack
+
+import (
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// kernelKills: the kernel does not care for children here, a watchdog process does.
+const kernelKills = false
+
+func dieWithParent(*syscall.SysProcAttr) {}
+
+func enterAnywhere(*syscall.SysProcAttr) bool { return false }
+
+// processCommand is the command line of a living process, "" if there is none or it is a zombie.
+func processCommand(pid int) string {
+	out, err := exec.Command("ps", "-ww", "-o", "stat=", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	if err != nil {
+		return ""
+	}
+	state, command, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if strings.HasPrefix(state, "Z") {
+		return ""
+	}
+	return command
+}
