@@ -138,7 +138,7 @@ func (s *Store) statements(ctx context.Context) (*[appendKinds]*sql.Stmt, error)
 	}
 	var stmts [appendKinds]*sql.Stmt
 	for kind := range stmts {
-		stmt, err := s.db.PrepareContext(ctx, appendKind(kind).sql())
+		stmt, err := s.db.PrepareContext(ctx, appendKind(kind).sql()) //nolint:sqlclosecheck // kept for the store's life, like its pool
 		if err != nil {
 			for _, done := range stmts[:kind] {
 				_ = done.Close()

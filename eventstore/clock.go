@@ -13,9 +13,8 @@ import (
 type clock struct {
 	mu     sync.Mutex
 	start  time.Time     // with a monotonic reading
-	offset time.Duration // database − local
-	known  bool
-	last   time.Time // what now answered last
+	offset time.Duration // database − local; 0 until the database proves it wrong
+	last   time.Time     // what now answered last
 }
 
 func newClock() *clock { return &clock{start: time.Now()} }
@@ -42,14 +41,7 @@ func (c *clock) learn(sent, received time.Duration, database time.Time) {
 	defer c.mu.Unlock()
 	at := database.Sub(c.start.Round(0))
 	least, most := at-received, at-sent
-	switch {
-	case !c.known:
-		c.offset, c.known = least+(most-least)/2, true
-	case c.offset < least:
-		c.offset = least
-	case c.offset > most:
-		c.offset = most
-	}
+	c.offset = min(max(c.offset, least), most)
 }
 
 // Now is the database's time in UTC, in whole microseconds, as far as this process has learned it: at

@@ -21,5 +21,5 @@ func (s *Store) LeaseOrderIDs(ctx context.Context, day time.Time, n uint32) (fir
 	if err != nil {
 		return 0, fmt.Errorf("lease %d order ids of %s: %w", n, day.UTC().Format(time.DateOnly), err)
 	}
-	return uint32(lease), nil //nolint:gosec // the table's CHECK keeps next within 32 bits
+	return uint32(lease), nil // the table's CHECK keeps next within 32 bits
 }

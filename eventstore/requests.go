@@ -51,11 +51,11 @@ func ParseRequestKey(text string) (RequestKey, error) {
 // JSON: inside a string the quotes of the member's name would be escaped, so its bytes stand for it alone.
 func KeyOf(metadata json.RawMessage) (RequestKey, bool) {
 	const member = `"key":"`
-	at := bytes.Index(metadata, []byte(member))
-	if at < 0 {
+	_, rest, ok := bytes.Cut(metadata, []byte(member))
+	if !ok {
 		return RequestKey{}, false
 	}
-	text, _, ok := bytes.Cut(metadata[at+len(member):], []byte{'"'})
+	text, _, ok := bytes.Cut(rest, []byte{'"'})
 	if !ok {
 		return RequestKey{}, false
 	}

@@ -43,7 +43,7 @@ func TestStore(t *testing.T) {
 		},
 		Staller: func(t *testing.T, url string) *exec.Cmd {
 			t.Helper()
-			cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test binary
+			cmd := exec.CommandContext(t.Context(), os.Args[0]) // this test binary
 			cmd.Env = append(os.Environ(), stallURL+"="+url)
 			cmd.Stderr = os.Stderr
 			return cmd

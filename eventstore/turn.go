@@ -17,7 +17,7 @@ const turnSettings = `SET LOCAL idle_in_transaction_session_timeout = '1s'; SET 
 // it. decide runs once, must be quick (see turnSettings), and answers a batch on the head it was given,
 // or nil if there is nothing to write; its error ends the turn and comes back as it is.
 //
-// Errors besides those of Append: ErrTailTooLong (with the head: read up to it and try again),
+// Errors besides those of Append: ErrTailTooLong (read up to the head with Tail and try again),
 // ErrReplaced. Any error but ErrUnknown means that nothing was written.
 func (s *Store) Turn(ctx context.Context, known Head, decide func(head Head, tail []Recorded) (*Batch, error)) (Head, error) {
 	if _, err := s.statements(ctx); err != nil {
@@ -31,6 +31,9 @@ func (s *Store) Turn(ctx context.Context, known Head, decide func(head Head, tai
 	head, err := s.lockHead(ctx, tx)
 	if err != nil {
 		return Head{}, err
+	}
+	if head.Position < known.Position {
+		return head, fmt.Errorf("%w: its head is %d, after %d was known", ErrReplaced, head.Position, known.Position)
 	}
 	if head.Position-known.Position > s.turnTail {
 		return head, fmt.Errorf("%w: %d events", ErrTailTooLong, head.Position-known.Position)
@@ -67,30 +70,18 @@ func (s *Store) lockHead(ctx context.Context, tx *sql.Tx) (Head, error) {
 	return head, nil
 }
 
-// tailAfter reads the events from known (excluded) to head, and proves by the hash at known that what
-// the caller has folded is a prefix of this log.
+// tailAfter reads the events from known (excluded) to head, under the head's lock.
 func tailAfter(ctx context.Context, tx *sql.Tx, known, head Head) ([]Recorded, error) {
-	if head.Position < known.Position {
-		return nil, fmt.Errorf("%w: position %d, after %d was known", ErrReplaced, head.Position, known.Position)
-	}
 	if head.Position == known.Position {
-		if known.Position > 0 && !bytes.Equal(head.Hash, known.Hash) {
-			return nil, fmt.Errorf("%w: another hash at position %d", ErrReplaced, known.Position)
-		}
-		return nil, nil
+		return nil, checkKnown(known, head.Position, head.Hash)
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT `+eventColumns+` FROM events WHERE position >= $1 ORDER BY position`, known.Position)
+	rows, err := tx.QueryContext(ctx, selectTail, known.Position, head.Position-known.Position+1)
 	tail, err := scanEvents(rows, err)
 	if err != nil {
 		return nil, fmt.Errorf("turn: read the tail after %d: %w", known.Position, err)
 	}
-	if known.Position > 0 {
-		if len(tail) == 0 || tail[0].Position != known.Position || !bytes.Equal(tail[0].Hash, known.Hash) {
-			return nil, fmt.Errorf("%w: another hash at position %d", ErrReplaced, known.Position)
-		}
-		tail = tail[1:]
-	}
-	if err := checkDense(tail, known.Position); err != nil {
+	tail, err = cutTail(known, tail)
+	if err != nil {
 		return nil, err
 	}
 	if last := known.Position + int64(len(tail)); last != head.Position {

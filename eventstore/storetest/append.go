@@ -64,14 +64,15 @@ func testAppend(t *testing.T, b Backend) {
 // noError drops the head of an answer.
 func noError(_ eventstore.Head, err error) error { return err }
 
-func testRefusals(t *testing.T, b Backend) {
-	s := open(t, b.Database(t))
-	head := appendTo(t, s, event("show-1", 1))
-	good := func() eventstore.Batch { return batch(s, head, event("order-1", 1), event("order-2", 1)) }
-	refused := []struct {
-		name  string
-		spoil func(in *eventstore.Batch)
-	}{
+// spoiled is a batch of two events with something wrong about it.
+type spoiled struct {
+	name  string
+	spoil func(in *eventstore.Batch)
+}
+
+// refused is what Postgres can't store, or would be too much.
+func refused() []spoiled {
+	return []spoiled{
 		{"a version that exists", func(in *eventstore.Batch) { in.Events[1] = event("show-1", 1) }},
 		{"a version twice in the batch", func(in *eventstore.Batch) { in.Events[1] = in.Events[0] }},
 		{"version 0", func(in *eventstore.Batch) { in.Events[1].Version = 0 }},
@@ -87,7 +88,25 @@ func testRefusals(t *testing.T, b Backend) {
 			in.Events[1].Data = []byte(`"` + strings.Repeat("a", eventstore.MaxBatchBytes) + `"`)
 		}},
 	}
-	for _, c := range refused {
+}
+
+// wrong is what no caller may ask for.
+func wrong() []spoiled {
+	return []spoiled{
+		{"no events", func(in *eventstore.Batch) { in.Events = nil }},
+		{"a time before the head's", func(in *eventstore.Batch) { in.Time = in.Head.Time.Add(-time.Microsecond) }},
+		{"a contact of no event", func(in *eventstore.Batch) { in.Contacts = []eventstore.Contact{{Index: 2}} }},
+		{"a delivery of no event", func(in *eventstore.Batch) { in.Deliveries = []eventstore.Delivery{{Index: -1}} }},
+		{"a show due twice", func(in *eventstore.Batch) { in.Due = make([]eventstore.Due, 2) }},
+		{"a head without hash", func(in *eventstore.Batch) { in.Head.Hash = nil }},
+	}
+}
+
+func testRefusals(t *testing.T, b Backend) {
+	s := open(t, b.Database(t))
+	head := appendTo(t, s, event("show-1", 1))
+	good := func() eventstore.Batch { return batch(s, head, event("order-1", 1), event("order-2", 1)) }
+	for _, c := range refused() {
 		t.Run("refused, and nothing of the batch is there: "+c.name, func(t *testing.T) {
 			in := good()
 			c.spoil(&in)
@@ -105,17 +124,7 @@ func testRefusals(t *testing.T, b Backend) {
 			wantSame(t, s, head)
 		})
 	}
-	for _, c := range []struct {
-		name  string
-		spoil func(in *eventstore.Batch)
-	}{
-		{"no events", func(in *eventstore.Batch) { in.Events = nil }},
-		{"a time before the head's", func(in *eventstore.Batch) { in.Time = head.Time.Add(-time.Microsecond) }},
-		{"a contact of no event", func(in *eventstore.Batch) { in.Contacts = []eventstore.Contact{{Index: 2}} }},
-		{"a delivery of no event", func(in *eventstore.Batch) { in.Deliveries = []eventstore.Delivery{{Index: -1}} }},
-		{"a show due twice", func(in *eventstore.Batch) { in.Due = make([]eventstore.Due, 2) }},
-		{"a head without hash", func(in *eventstore.Batch) { in.Head.Hash = nil }},
-	} {
+	for _, c := range wrong() {
 		t.Run("a programming error, and none of the log's: "+c.name, func(t *testing.T) {
 			in := good()
 			c.spoil(&in)

@@ -21,6 +21,8 @@ const (
 // testCrash stops Postgres at once under appends and starts it again.
 func testCrash(t *testing.T, b Backend) {
 	server := b.Server(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
 	var unsettled, acks atomic.Int64
 	log := slog.New(&counter{records: &unsettled})
 	var (
@@ -29,6 +31,11 @@ func testCrash(t *testing.T, b Backend) {
 		acked   = map[string]bool{}
 		stop    = make(chan struct{})
 	)
+	end := sync.OnceFunc(func() {
+		close(stop)
+		writers.Wait()
+	})
+	defer end()
 	for i := range crashWriters {
 		s := openWith(t, server.URL, eventstore.Config{Log: log})
 		writers.Go(func() {
@@ -39,7 +46,7 @@ func testCrash(t *testing.T, b Backend) {
 				default:
 				}
 				id := fmt.Sprintf("order-%d-%d", i, n)
-				if err := appendThroughCrash(t.Context(), s, i%2 == 0, event(id, 1)); err != nil {
+				if err := appendThroughCrash(ctx, s, i%2 == 0, event(id, 1)); err != nil {
 					t.Errorf("%s: %v", id, err)
 					return
 				}
@@ -55,8 +62,7 @@ func testCrash(t *testing.T, b Backend) {
 	eventually(t, "an append whose outcome is open", func() bool { return unsettled.Load() > 0 || t.Failed() })
 	wantNone(t, server.Restart())
 	eventually(t, "appends after the crash", func() bool { return acks.Load() >= ackedAfter || t.Failed() })
-	close(stop)
-	writers.Wait()
+	end()
 
 	for _, e := range wantWhole(t, open(t, server.URL)) {
 		if !acked[e.Stream] {

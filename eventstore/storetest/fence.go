@@ -69,6 +69,9 @@ func testFence(t *testing.T, b Backend) {
 		wantError(t, err, eventstore.ErrFenced)
 		wantSame(t, s, head)
 	})
+}
+
+func testAgain(t *testing.T, b Backend) {
 	t.Run("the same batch again is the same append", func(t *testing.T) {
 		url := b.Database(t)
 		s, other := open(t, url), open(t, url)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -22,6 +23,7 @@ const (
 type proxy struct {
 	url    string
 	server string
+	done   chan struct{} // closed when the test ends
 
 	mu     sync.Mutex
 	armed  *cut
@@ -47,7 +49,7 @@ func newProxy(t *testing.T, database string) *proxy {
 	wantNone(t, err)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	wantNone(t, err)
-	p := &proxy{server: u.Host, conns: map[net.Conn]struct{}{}}
+	p := &proxy{server: u.Host, conns: map[net.Conn]struct{}{}, done: make(chan struct{})}
 	u.Host = listener.Addr().String()
 	p.url = u.String()
 	var serving sync.WaitGroup
@@ -62,6 +64,7 @@ func newProxy(t *testing.T, database string) *proxy {
 	})
 	t.Cleanup(func() {
 		_ = listener.Close()
+		close(p.done)
 		p.setDown(true)
 		serving.Wait()
 	})
@@ -136,61 +139,72 @@ func (p *proxy) serve(client net.Conn) {
 	if !p.track(client) || !p.track(server) {
 		return
 	}
+	w := &wire{p: p, client: client, server: server}
 	var answers sync.WaitGroup
-	defer answers.Wait()
-	var mu sync.Mutex
-	var cutAfter *cut
-	answers.Go(func() {
-		b := make([]byte, 64<<10)
-		for {
-			n, err := server.Read(b)
-			mu.Lock()
-			c := cutAfter
-			mu.Unlock()
-			if c != nil {
-				p.hang(client, c) // whatever it answered; the client does not get it
-				p.close(server)
-				return
-			}
-			if err != nil {
-				p.close(client)
-				return
-			}
-			if _, err := client.Write(b[:n]); err != nil {
-				p.close(server)
-				return
-			}
-		}
-	})
+	answers.Go(w.down)
+	w.up(answers.Wait)
+	answers.Wait()
+}
+
+// wire is one connection through the proxy.
+type wire struct {
+	p              *proxy
+	client, server net.Conn
+	afterwards     atomic.Pointer[cut] // to be made when the server answers
+}
+
+// down passes answers on, until one that the client is not to get.
+func (w *wire) down() {
 	b := make([]byte, 64<<10)
 	for {
-		n, err := client.Read(b)
+		n, err := w.server.Read(b)
+		if c := w.afterwards.Load(); c != nil {
+			w.p.hang(w.client, c)
+			w.p.close(w.server)
+			return
+		}
 		if err != nil {
-			p.close(server)
+			w.p.close(w.client)
 			return
 		}
-		c := p.match(b[:n])
-		switch {
-		case c != nil && c.at == before:
-			p.hang(client, c)
-			p.close(server)
+		if _, err := w.client.Write(b[:n]); err != nil {
+			w.p.close(w.server)
 			return
-		case c != nil && c.at == late:
-			p.hang(client, c)
-			<-c.hold
-			_, _ = server.Write(b[:n])
-			mu.Lock()
-			cutAfter = &cut{fired: c.sent}
-			mu.Unlock()
-			answers.Wait()
-			return
-		case c != nil:
-			mu.Lock()
-			cutAfter = c
-			mu.Unlock()
 		}
-		if _, err := server.Write(b[:n]); err != nil {
-			p.close(client)
+	}
+}
+
+// up passes on what the client sends. answered waits for down.
+func (w *wire) up(answered func()) {
+	b := make([]byte, 64<<10)
+	for {
+		n, err := w.client.Read(b)
+		if err != nil {
+			w.p.close(w.server)
+			return
+		}
+		if c := w.p.match(b[:n]); c != nil {
+			switch c.at {
+			case before:
+				w.p.hang(w.client, c)
+				w.p.close(w.server)
+				return
+			case late:
+				w.p.hang(w.client, c)
+				select {
+				case <-c.hold:
+				case <-w.p.done: // the test has failed before
+				}
+				w.afterwards.Store(&cut{fired: c.sent})
+				_, _ = w.server.Write(b[:n])
+				answered()
+				return
+			case after:
+				w.afterwards.Store(c)
+			}
+		}
+		if _, err := w.server.Write(b[:n]); err != nil {
+			w.p.close(w.client)
 			return
 		}
 	}

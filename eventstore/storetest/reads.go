@@ -70,6 +70,10 @@ func testReads(t *testing.T, b Backend) {
 			t.Errorf("found %v", found)
 		}
 	})
+}
+
+func testLimits(t *testing.T, b Backend) {
+	s, ctx := open(t, b.Database(t)), t.Context()
 	t.Run("nothing asked for is nothing found", func(t *testing.T) {
 		streams, err1 := s.ReadStreams(ctx, nil)
 		events, err2 := s.EventsAt(ctx, nil)
@@ -136,22 +140,7 @@ func testAsOf(t *testing.T, b Backend) {
 			t.Errorf("there is one at position 0, or %v", err)
 		}
 	})
-	t.Run("the position at any time", func(t *testing.T) {
-		for step := range 50 {
-			at := start.Add(time.Duration(step-5) * 500 * time.Millisecond)
-			var want int64
-			for _, e := range log {
-				if !e.RecordedAt.After(at) {
-					want = e.Position
-				}
-			}
-			got, err := s.PositionAt(t.Context(), at)
-			wantNone(t, err)
-			if got != want {
-				t.Errorf("position at %s is %d, want %d", at, got, want)
-			}
-		}
-	})
+	t.Run("the position at any time", func(t *testing.T) { testPositionAt(t, s, log) })
 	t.Run("an empty log has none", func(t *testing.T) {
 		empty := open(t, b.Database(t))
 		position, err := empty.PositionAt(t.Context(), start)
@@ -162,6 +151,23 @@ func testAsOf(t *testing.T, b Backend) {
 			t.Errorf("position %d, version %d", position, version)
 		}
 	})
+}
+
+func testPositionAt(t *testing.T, s *eventstore.Store, log []eventstore.Recorded) {
+	for step := range 50 {
+		at := log[0].RecordedAt.Add(time.Duration(step-5) * 500 * time.Millisecond)
+		var want int64
+		for _, e := range log {
+			if !e.RecordedAt.After(at) {
+				want = e.Position
+			}
+		}
+		got, err := s.PositionAt(t.Context(), at)
+		wantNone(t, err)
+		if got != want {
+			t.Errorf("position at %s is %d, want %d", at, got, want)
+		}
+	}
 }
 
 func testClock(t *testing.T, b Backend) {

@@ -9,9 +9,9 @@ import (
 	"boxoffice/eventstore"
 )
 
-// keyed is an event that answers a request.
-func keyed(stream string, version int64, key eventstore.RequestKey) eventstore.Event {
-	e := event(stream, version)
+// keyed is a first event that answers a request.
+func keyed(stream string, key eventstore.RequestKey) eventstore.Event {
+	e := event(stream, 1)
 	e.Metadata = fmt.Appendf(nil, `{"batch":"b","key":%q,"body":"x"}`, key)
 	return e
 }
@@ -21,7 +21,7 @@ func testRequests(t *testing.T, b Backend) {
 	t.Run("of two writers with the same key one writes, and the other sees it", func(t *testing.T) { testSameKey(t, b, key) })
 	t.Run("the index follows the log, and knows how far", func(t *testing.T) {
 		s := open(t, b.Database(t))
-		head := appendTo(t, s, event("show-1", 1), keyed("order-1", 1, key), event("order-1", 2))
+		head := appendTo(t, s, event("show-1", 1), keyed("order-1", key), event("order-1", 2))
 		wantFound(t, s, key, 0)
 		wantIndexed(t, s, 1, 10, 1)
 		wantFound(t, s, key, 0)
@@ -39,7 +39,7 @@ func testRequests(t *testing.T, b Backend) {
 		url := b.Database(t)
 		var events []eventstore.Event
 		for n := range 200 {
-			events = append(events, keyed(fmt.Sprintf("order-%d", n), 1, eventstore.NewRequestKey("r", "c", fmt.Sprint(n))))
+			events = append(events, keyed(fmt.Sprintf("order-%d", n), eventstore.NewRequestKey("r", "c", fmt.Sprint(n))))
 		}
 		head := appendTo(t, open(t, url), events...)
 		var indexing sync.WaitGroup
@@ -96,9 +96,9 @@ func testSameKey(t *testing.T, b Backend, key eventstore.RequestKey) {
 	for _, s := range []*eventstore.Store{mine, other} {
 		wantFound(t, s, key, 0)
 	}
-	_, err := other.Append(t.Context(), batch(other, head, keyed("order-1", 1, key)))
+	_, err := other.Append(t.Context(), batch(other, head, keyed("order-1", key)))
 	wantNone(t, err)
-	_, err = mine.Append(t.Context(), batch(mine, head, keyed("order-2", 1, key)))
+	_, err = mine.Append(t.Context(), batch(mine, head, keyed("order-2", key)))
 	wantError(t, err, eventstore.ErrFenced)
 	_, err = mine.Turn(t.Context(), head, func(head eventstore.Head, tail []eventstore.Recorded) (*eventstore.Batch, error) {
 		for _, e := range tail {
@@ -106,7 +106,7 @@ func testSameKey(t *testing.T, b Backend, key eventstore.RequestKey) {
 				return nil, nil
 			}
 		}
-		in := batch(mine, head, keyed("order-2", 1, key))
+		in := batch(mine, head, keyed("order-2", key))
 		return &in, nil
 	})
 	wantNone(t, err)
@@ -126,7 +126,7 @@ func testGenerations(t *testing.T, b Backend) {
 		key := eventstore.NewRequestKey("r", "c", fmt.Sprint(n))
 		at := start.Add(time.Duration(n) * 5 * day)
 		var err error
-		head, err = s.Append(t.Context(), eventstore.Batch{Head: head, Time: at, Events: []eventstore.Event{keyed(fmt.Sprintf("order-%d", n), 1, key)}})
+		head, err = s.Append(t.Context(), eventstore.Batch{Head: head, Time: at, Events: []eventstore.Event{keyed(fmt.Sprintf("order-%d", n), key)}})
 		wantNone(t, err)
 		keys, times = append(keys, key), append(times, at)
 		for to := int64(0); to < head.Position; {

@@ -49,16 +49,22 @@ func Run(t *testing.T, b Backend) {
 		{"append", testAppend},
 		{"refusals", testRefusals},
 		{"fence", testFence},
+		{"again", testAgain},
 		{"turns", testTurns},
+		{"ends of turns", testTurnEnds},
+		{"tail", testTail},
 		{"replaced", testReplaced},
 		{"stalled turn", testStalled},
 		{"order", testOrder},
 		{"cut connections", testCuts},
+		{"cut and overtaken", testCutRaces},
+		{"unknown outcome", testUnknown},
 		{"cut turns", testTurnCuts},
 		{"crash", testCrash},
 		{"append-only", testAppendOnly},
 		{"tables beside", testBeside},
 		{"reads", testReads},
+		{"limits", testLimits},
 		{"as of", testAsOf},
 		{"requests", testRequests},
 		{"order ids", testOrderIDs},
@@ -102,11 +108,11 @@ func query(t *testing.T, url string) *sql.DB {
 	return db.DB
 }
 
-func count(t *testing.T, db *sql.DB, sql string, args ...any) int64 {
+func count(t *testing.T, db *sql.DB, query string, args ...any) int64 {
 	t.Helper()
 	var n int64
-	if err := db.QueryRowContext(t.Context(), sql, args...).Scan(&n); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+	if err := db.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
 	}
 	return n
 }

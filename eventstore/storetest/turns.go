@@ -43,6 +43,9 @@ func testTurns(t *testing.T, b Backend) {
 		wantNone(t, err)
 		wantWhole(t, s)
 	})
+}
+
+func testTurnEnds(t *testing.T, b Backend) {
 	t.Run("a turn may write nothing", func(t *testing.T) {
 		s := open(t, b.Database(t))
 		at := appendTo(t, s, event("show-1", 1))
@@ -80,6 +83,19 @@ func testTurns(t *testing.T, b Backend) {
 		}
 		wantSame(t, s, at)
 	})
+	t.Run("a pool of one connection is enough", func(t *testing.T) {
+		db, err := eventstore.OpenDB(b.Database(t), 1)
+		wantNone(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		s := eventstore.New(db, eventstore.Config{})
+		head, err := s.Turn(t.Context(), eventstore.Head{}, writes(s, event("show-1", 1)))
+		wantNone(t, err)
+		_, err = s.Append(t.Context(), batch(s, head, event("show-1", 2)))
+		wantNone(t, err)
+	})
+}
+
+func testTail(t *testing.T, b Backend) {
 	t.Run("a tail beyond the limit is left to be read before the turn", func(t *testing.T) {
 		url := b.Database(t)
 		s := openWith(t, url, eventstore.Config{TurnTail: 2})
@@ -95,15 +111,29 @@ func testTurns(t *testing.T, b Backend) {
 		_, err = s.Turn(t.Context(), head, writes(s, event("show-1", 4)))
 		wantNone(t, err)
 	})
-	t.Run("a pool of one connection is enough", func(t *testing.T) {
-		db, err := eventstore.OpenDB(b.Database(t), 1)
-		wantNone(t, err)
-		t.Cleanup(func() { _ = db.Close() })
-		s := eventstore.New(db, eventstore.Config{})
-		head, err := s.Turn(t.Context(), eventstore.Head{}, writes(s, event("show-1", 1)))
-		wantNone(t, err)
-		_, err = s.Append(t.Context(), batch(s, head, event("show-1", 2)))
-		wantNone(t, err)
+	t.Run("the tail is read in whole appends", func(t *testing.T) {
+		s := open(t, b.Database(t))
+		var heads []eventstore.Head
+		for n := range int64(3) {
+			heads = append(heads, appendTo(t, s, event("show-1", 2*n+1), event("show-1", 2*n+2)))
+		}
+		known := eventstore.Head{}
+		for _, c := range []struct {
+			limit int
+			want  string
+			head  eventstore.Head
+		}{
+			{3, "[1 2]", heads[0]},
+			{1, "[3 4 5 6]", heads[2]}, // too little for one append, so it reads on
+			{9, "[]", heads[2]},
+		} {
+			head, tail, err := s.Tail(t.Context(), known, c.limit)
+			wantNone(t, err)
+			if positions(tail) != c.want || head.Position != c.head.Position || string(head.Hash) != string(c.head.Hash) || !head.Time.Equal(c.head.Time) {
+				t.Errorf("after %d: %s and %+v, want %s and %+v", known.Position, positions(tail), head, c.want, c.head)
+			}
+			known = head
+		}
 	})
 }
 
@@ -129,6 +159,8 @@ func testReplaced(t *testing.T, b Backend) {
 	} {
 		t.Run("a log with "+c.name+" was replaced", func(t *testing.T) {
 			_, err := s.Turn(t.Context(), c.known, writes(s, event("show-1", 4)))
+			wantError(t, err, eventstore.ErrReplaced)
+			_, _, err = s.Tail(t.Context(), c.known, 10)
 			wantError(t, err, eventstore.ErrReplaced)
 			wantSame(t, s, head)
 		})
