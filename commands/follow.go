@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"boxoffice/eventstore"
@@ -15,32 +14,21 @@ const (
 
 // follow folds what others appended, up to the head.
 func (w *Writer) follow(ctx context.Context) error {
-	head, err := w.store.Head(ctx)
-	if err != nil {
-		return fmt.Errorf("read the head: %w", err)
-	}
-	if head.Position < w.head.Position {
-		return fmt.Errorf("head at %d, folded to %d: %w", head.Position, w.head.Position, eventstore.ErrReplaced)
-	}
-	for after := w.head.Position; after < head.Position; {
-		events, err := w.store.ReadAll(ctx, after, int(min(tailPage, head.Position-after)))
+	for {
+		head, tail, err := w.store.Tail(ctx, w.head, tailPage)
 		if err != nil {
-			return fmt.Errorf("read the tail: %w", err)
-		}
-		if len(events) == 0 {
-			return fmt.Errorf("nothing after %d below the head %d: %w", after, head.Position, eventstore.ErrReplaced)
-		}
-		if err := w.fold(events); err != nil {
 			return err
 		}
-		after = events[len(events)-1].Position
+		if len(tail) == 0 {
+			return nil
+		}
+		w.fold(tail)
+		w.head = head
 	}
-	w.head = head
-	return nil
 }
 
 // fold takes events of other writers into the states and the known request keys.
-func (w *Writer) fold(events []eventstore.Recorded) error {
+func (w *Writer) fold(events []eventstore.Recorded) {
 	for _, e := range events {
 		event, err := decode(e)
 		if err != nil {
@@ -54,7 +42,6 @@ func (w *Writer) fold(events []eventstore.Recorded) error {
 			w.keys.add(key, e.Position)
 		}
 	}
-	return nil
 }
 
 // tend brings the index of requests up to the head now and then, and forgets the keys that stand in it.

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +98,7 @@ func (w *Writer) unwritten(ctx context.Context, batch []*request, p plan) ([]*re
 	if err != nil {
 		return nil, err
 	}
-	if head.Position != w.head.Position {
+	if head.Position != w.head.Position || !bytes.Equal(head.Hash, w.head.Hash) {
 		return batch, w.follow(ctx)
 	}
 	if len(p.batch.Due) > 0 {
@@ -119,9 +120,7 @@ func (w *Writer) turn(ctx context.Context, batch []*request, at time.Time) ([]*r
 		w.watch.Turn()
 	}
 	head, err := w.store.Turn(ctx, w.head, func(head eventstore.Head, tail []eventstore.Recorded) (*eventstore.Batch, error) {
-		if err := w.fold(tail); err != nil {
-			return nil, err
-		}
+		w.fold(tail)
 		w.head = head
 		if w.calm++; len(tail) > 0 {
 			w.calm = 0

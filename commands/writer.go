@@ -130,7 +130,9 @@ func (w *Writer) Run(ctx context.Context) error {
 		context.AfterFunc(work, func() { limit.Stop() })
 	})
 	defer stop()
-	w.start(ctx)
+	if !w.start(ctx) {
+		return nil
+	}
 	for {
 		batch := w.collect(ctx)
 		if len(batch) == 0 {
@@ -141,18 +143,18 @@ func (w *Writer) Run(ctx context.Context) error {
 	}
 }
 
-// start reads the head, with patience while the log can't be reached.
-func (w *Writer) start(ctx context.Context) {
+// start reads the head, with patience while the log can't be reached. It reports false when ctx ended before.
+func (w *Writer) start(ctx context.Context) bool {
 	for pause := faultPause; ; pause = min(2*pause, faultCeiling) {
 		err := w.restart(ctx)
 		if err == nil || ctx.Err() != nil {
-			return
+			return err == nil
 		}
 		w.log.WarnContext(ctx, "writer waits for the log", "error", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
 }
