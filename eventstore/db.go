@@ -24,13 +24,16 @@ const (
 )
 
 // sessionSettings hold for every connection of OpenDB; a transaction that needs longer says SET LOCAL.
-// They are set by a statement, because session poolers refuse unknown start-up parameters.
+// They are set by a statement, because session poolers refuse unknown start-up parameters. Without jit = off
+// the planner's guesses for a table that has no statistics yet make it compile the look-up of a few streams,
+// which costs a hundred times what the look-up does.
 const sessionSettings = `
 SET TimeZone = 'UTC';
 SET default_transaction_isolation = 'read committed';
 SET statement_timeout = '30s';
 SET lock_timeout = '5s';
 SET idle_in_transaction_session_timeout = '10s';
+SET jit = off;
 SET client_min_messages = 'warning'`
 
 // OpenDB makes a pool of at most maxConns connections to url (a postgres:// URL or a key=value string)
