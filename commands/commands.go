@@ -39,7 +39,7 @@ type Answer struct {
 	Replayed bool             // the request was answered before, this is the first answer again
 }
 
-// ActorSystem acts for nobody: what is due ends by itself.
+// ActorSystem is the service itself: what is due ends, what a gateway answered is recorded.
 const ActorSystem = "system"
 
 // Faults of the write side. A business refusal is a *domain.Rejection.
@@ -56,6 +56,8 @@ var errUnfit = errors.New("command does not fit the log")
 // Limits of the write side.
 const (
 	maxBatch     = 512             // commands decided together
+	ownShare     = 3               // of a full batch, what the service sends itself gets a part of so many
+	ownLeast     = 32              // and never less than so many
 	maxQueue     = 8192            // commands that wait for the writer
 	drainLimit   = 8 * time.Second // how long a stopping writer works on what it has taken
 	stateLimit   = 100_000         // orders, and payments, whose states are kept in memory

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"boxoffice/domain"
 	"boxoffice/eventstore"
 	"boxoffice/internal/views"
@@ -195,17 +197,28 @@ func factsOf(s *domain.Show) *views.ShowFacts {
 	}
 }
 
-// metadata is what is stored beside an event of the request; the key stands on the first one only.
+// metadata is what is stored beside an event of the request; the key stands on the first one only. It is
+// eventstore.Metadata in JSON, written by hand because every event of every order has it.
 func (r *request) metadata(batchID string, first bool) (json.RawMessage, error) {
-	m := eventstore.Metadata{
-		Batch: batchID, CommandID: r.id, Actor: r.origin.Actor, Causation: r.origin.Causation, Trace: r.origin.Trace,
+	const typical = 256 // bytes
+	b := append(append(make([]byte, 0, typical), `{"batch":"`...), batchID...)
+	b = append(append(b, `","commandId":"`...), r.id...)
+	b = append(b, '"')
+	var err error
+	add := func(name, value string) {
+		if value != "" && err == nil {
+			b, err = jsontext.AppendQuote(append(b, name...), value)
+		}
 	}
+	add(`,"actor":`, r.origin.Actor)
 	if first && r.origin.Request.Keyed() {
-		m.Key, m.Body = r.origin.Request.Key.String(), r.origin.Request.Body
+		add(`,"key":`, r.origin.Request.Key.String())
+		add(`,"body":`, r.origin.Request.Body)
 	}
-	data, err := json.Marshal(m)
+	add(`,"causation":`, r.origin.Causation)
+	add(`,"trace":`, r.origin.Trace)
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %w", err)
 	}
-	return data, nil
+	return append(b, '}'), nil
 }

@@ -11,7 +11,10 @@ import (
 
 const (
 	duePoll = 200 * time.Millisecond // how often the shows with due work are looked up
-	duePage = 100                    // shows at once
+	duePage = 100                    // shows at once, beside those that wait after a fault
+
+	dueFirstPause = time.Second // before a show whose work failed is tried again
+	dueLastPause  = time.Minute
 )
 
 // Sender gives a command to the command bus.
@@ -29,23 +32,50 @@ type Timekeeper struct {
 func (t Timekeeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(duePoll)
 	defer ticker.Stop()
+	waits := map[int64]wait{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		shows, err := t.Store.DueShows(ctx, t.Store.Now(), duePage)
+		now := t.Store.Now()
+		shows, err := t.Store.DueShows(ctx, now, min(duePage+len(waits), eventstore.MaxPage))
 		if err != nil {
 			if ctx.Err() == nil {
 				t.Log.Warn("due work can't be looked up", "error", err)
 			}
 			continue
 		}
-		for _, id := range shows {
-			if _, err := t.Send(ctx, domain.EndDue{ShowID: id}, Origin{Actor: ActorSystem}); err != nil && ctx.Err() == nil {
-				t.Log.Warn("due work of a show must wait", "show", id, "error", err)
-			}
+		waits = t.endDue(ctx, shows, waits, now)
+	}
+}
+
+// wait is what a show gets whose work failed. It stays due, so without it the first such shows would be all
+// that is ever looked up.
+type wait struct {
+	until time.Time
+	pause time.Duration
+}
+
+// endDue ends what is due on shows, except on those that wait, and returns those that wait now.
+func (t Timekeeper) endDue(ctx context.Context, shows []int64, waits map[int64]wait, now time.Time) map[int64]wait {
+	waiting := make(map[int64]wait, len(waits))
+	for _, id := range shows {
+		last, again := waits[id]
+		if again && now.Before(last.until) {
+			waiting[id] = last
+			continue
+		}
+		_, err := t.Send(ctx, domain.EndDue{ShowID: id}, Origin{Actor: ActorSystem})
+		if ctx.Err() != nil {
+			return waiting
+		}
+		if err != nil {
+			pause := min(max(2*last.pause, dueFirstPause), dueLastPause)
+			waiting[id] = wait{now.Add(pause), pause}
+			t.Log.Warn("due work of a show must wait", "show", id, "for", pause, "error", err)
 		}
 	}
+	return waiting
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"boxoffice/domain"
@@ -84,7 +85,16 @@ func actor(ctx context.Context) string {
 }
 
 func origin(r *http.Request) Origin {
-	return Origin{Actor: actor(r.Context()), Trace: r.Header.Get("Traceparent")}
+	return Origin{Actor: actor(r.Context()), Trace: traceparent(r.Header.Get("Traceparent"))}
+}
+
+// traceparent is a W3C trace context of version 00, or nothing: what it is not must not reach the log.
+func traceparent(sent string) string {
+	const length = 55
+	if len(sent) != length || strings.Trim(sent, "0123456789abcdef-") != "" {
+		return ""
+	}
+	return sent
 }
 
 // orderView is the order as a command left it. Customer may be nil.

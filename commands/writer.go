@@ -23,7 +23,8 @@ type Writer struct {
 	log   *slog.Logger
 	watch Observer
 
-	in      chan *request
+	in      chan *request // from people and gateways
+	own     chan *request // from the service itself
 	closed  atomic.Bool
 	stopped chan struct{}
 	name    string // makes command and batch ids of this process unique
@@ -74,7 +75,7 @@ type request struct {
 func NewWriter(store *eventstore.Store, log *slog.Logger, watch Observer, dirty chan<- int64) *Writer {
 	return &Writer{
 		store: store, log: log, watch: watch, dirty: dirty,
-		in: make(chan *request, maxQueue), stopped: make(chan struct{}), name: strings.ToLower(rand.Text()[:nameLength]),
+		in: make(chan *request, maxQueue), own: make(chan *request, maxQueue), stopped: make(chan struct{}), name: strings.ToLower(rand.Text()[:nameLength]),
 		cache: newCache(), keys: newKeys(), ids: orderIDs{store: store},
 	}
 }
@@ -86,8 +87,12 @@ func (w *Writer) Do(ctx context.Context, c domain.Command, o Origin) (Answer, er
 	if w.closed.Load() {
 		return Answer{}, fmt.Errorf("writer has stopped: %w", ErrUnavailable)
 	}
+	queue := w.in
+	if o.Actor == ActorSystem {
+		queue = w.own
+	}
 	select {
-	case w.in <- r:
+	case queue <- r:
 	default:
 		return Answer{}, ErrOverloaded
 	}
@@ -174,25 +179,30 @@ func (w *Writer) restart(ctx context.Context) error {
 	return nil
 }
 
-// collect waits for a command and takes what else is queued, without a timer. Nothing is left when it returns none.
+// collect waits for a command and takes what else is queued, without a timer. Somebody waits for an answer to
+// what people sent, so it comes first; what the service sends itself gets a share of every batch and all the
+// room that is left. Nothing is left when collect returns none.
 func (w *Writer) collect(ctx context.Context) []*request {
 	batch := w.carry
 	w.carry = nil
-	if len(batch) == 0 {
+	if len(batch) == 0 && len(w.in) == 0 && len(w.own) == 0 {
 		select {
 		case r := <-w.in:
 			batch = append(batch, r)
-		default:
-			select {
-			case r := <-w.in:
-				batch = append(batch, r)
-			case <-ctx.Done():
-			}
+		case r := <-w.own:
+			batch = append(batch, r)
+		case <-ctx.Done():
 		}
 	}
-	for len(batch) < maxBatch {
+	batch = drain(batch, w.in, maxBatch)
+	return drain(batch, w.own, min(maxBatch, max(len(batch)+len(batch)/ownShare, ownLeast)))
+}
+
+// drain fills a batch up to a size from what is queued now.
+func drain(batch []*request, queue <-chan *request, size int) []*request {
+	for len(batch) < size {
 		select {
-		case r := <-w.in:
+		case r := <-queue:
 			batch = append(batch, r)
 		default:
 			return batch
