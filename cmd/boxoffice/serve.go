@@ -33,6 +33,7 @@ environment, and every variable is also a flag: boxoffice help environment.`,
 				return err
 			}
 			cfg.MigrateAtStart = !noMigrate
+			serve.Tune()
 			return serve.Run(cmd.Context(), serve.Options{Config: cfg, Log: c.logger(cfg)})
 		},
 	}

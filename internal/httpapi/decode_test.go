@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -258,7 +259,7 @@ func FuzzDecode(f *testing.F) {
 func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		r := httptest.NewRequest("POST", "/orders/ticket", strings.NewReader(validOrder))
+		r := httptest.NewRequest(http.MethodPost, "/orders/ticket", strings.NewReader(validOrder))
 		var order ownerOrder
 		if err := httpapi.Decode(r, &order); err != nil {
 			b.Fatal(err)

@@ -43,7 +43,7 @@ func Example() {
 		return
 	}
 	for _, body := range []string{`{"reason":"rain"}`, `{"reason":"rain","Reason":"sun"}`} {
-		r := httptest.NewRequest("POST", "/shows/7/pause", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/shows/7/pause", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer a-key-of-sixteen-or-more")
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("X-Request-Id", "example")

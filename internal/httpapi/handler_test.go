@@ -81,7 +81,7 @@ func TestABadTableIsRefused(t *testing.T) {
 func TestChannelRoutesAreOpenUntilKeysAreConfigured(t *testing.T) {
 	t.Parallel()
 	h := handlerOf(t, httpapi.Config{}, everyKind...)
-	r := httptest.NewRequest("POST", "/orders/ticket", nil)
+	r := httptest.NewRequest(http.MethodPost, "/orders/ticket", nil)
 	r.Header.Set("Authorization", "Bearer of-something-else")
 	if answer := send(h, r); answer.Code != http.StatusOK {
 		t.Errorf("got %d, want 200", answer.Code)
@@ -115,7 +115,7 @@ func TestOperatorsAndChannelsAreKnownToHandlers(t *testing.T) {
 		{"/anyone", "Bearer something-else", `"//"`},
 		{"/channel", "Bearer fedcba9876543210", `"//web"`},
 	} {
-		r := httptest.NewRequest("GET", given.path, nil)
+		r := httptest.NewRequest(http.MethodGet, given.path, nil)
 		if given.authorization != "" {
 			r.Header.Set("Authorization", given.authorization)
 		}
@@ -166,14 +166,14 @@ func TestRefusalsInBothFormats(t *testing.T) {
 			h := handlerOf(t, httpapi.Config{},
 				httpapi.Route{Method: "POST", Path: "/native", Who: httpapi.Anyone, Handle: failing(fmt.Errorf("place: %w", given.err))},
 				httpapi.Route{Method: "POST", Path: "/owner", Who: httpapi.Anyone, Format: httpapi.Owner, Handle: failing(given.err)})
-			native := send(h, httptest.NewRequest("POST", "/native", nil))
+			native := send(h, httptest.NewRequest(http.MethodPost, "/native", nil))
 			var problem httpapi.Problem
 			decode(t, native, &problem)
 			if native.Code != given.status || problem.Status != given.status || problem.Code != given.code ||
 				problem.Type != "/problems/"+given.code || problem.Title == "" || problem.Instance == "" {
 				t.Errorf("native: got %d %s", native.Code, native.Body)
 			}
-			owner := send(h, httptest.NewRequest("POST", "/owner", nil))
+			owner := send(h, httptest.NewRequest(http.MethodPost, "/owner", nil))
 			var envelope struct {
 				Header  struct{ ResponseCode, ResponseMessage string }
 				Payload struct{ Code string }
@@ -201,7 +201,7 @@ func TestSoldOutTellsWhatIsLeft(t *testing.T) {
 		Method: "POST", Path: "/owner", Who: httpapi.Anyone, Format: httpapi.Owner,
 		Handle: failing(&domain.Rejection{Code: domain.SoldOut, Detail: "Only 0 are left.", Held: 3}),
 	})
-	answer := send(h, httptest.NewRequest("POST", "/owner", nil))
+	answer := send(h, httptest.NewRequest(http.MethodPost, "/owner", nil))
 	want := `{"header":{"responseCode":"01","responseMessage":"STOCK IS NOT AVAILABLE"},` +
 		`"payload":{"code":"sold_out","detail":"Only 0 are left.","available":0,"held":3}}`
 	if answer.Body.String() != want {
@@ -218,7 +218,7 @@ func TestPanicsAndFaultsAreLoggedOnceAndNotTold(t *testing.T) {
 		var log bytes.Buffer
 		h := handlerOf(t, httpapi.Config{Log: slog.New(slog.NewJSONHandler(&log, nil))},
 			httpapi.Route{Method: "GET", Path: "/x", Who: httpapi.Anyone, Handle: handle})
-		answer := send(h, httptest.NewRequest("GET", "/x", nil))
+		answer := send(h, httptest.NewRequest(http.MethodGet, "/x", nil))
 		if answer.Code != 500 || strings.Contains(answer.Body.String(), "secret") || strings.Contains(answer.Body.String(), "goroutine") {
 			t.Errorf("%s: got %d %s", what, answer.Code, answer.Body)
 		}
@@ -239,11 +239,11 @@ func TestHalfAnAnswerIsCutOff(t *testing.T) {
 		},
 	})
 	defer func() {
-		if reason := recover(); reason != http.ErrAbortHandler {
-			t.Errorf("got %v, want the connection to be cut", reason)
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("got %v, want the connection to be cut", err)
 		}
 	}()
-	send(h, httptest.NewRequest("GET", "/x", nil))
+	send(h, httptest.NewRequest(http.MethodGet, "/x", nil))
 }
 
 func TestUnmatchedRequests(t *testing.T) {
@@ -290,7 +290,7 @@ func TestRequestIDs(t *testing.T) {
 	for sent, kept := range map[string]bool{
 		"": false, "trace-1.A_b": true, "with space": false, "line\nend": false, strings.Repeat("x", 65): false, "ü": false,
 	} {
-		r := httptest.NewRequest("GET", "/nowhere", nil)
+		r := httptest.NewRequest(http.MethodGet, "/nowhere", nil)
 		r.Header["X-Request-Id"] = []string{sent}
 		got := send(h, r).Header().Get("X-Request-Id")
 		if (got == sent) != kept || seen[got] || got == "" {
@@ -314,10 +314,10 @@ func TestARequestHasALimitAndAStreamHasNone(t *testing.T) {
 		h := handlerOf(t, httpapi.Config{},
 			httpapi.Route{Method: "GET", Path: "/short", Who: httpapi.Anyone, Handle: wait},
 			httpapi.Route{Method: "GET", Path: "/long", Who: httpapi.Anyone, Stream: true, Handle: wait})
-		if answer := send(h, httptest.NewRequest("GET", "/short", nil)); answer.Code != 503 {
+		if answer := send(h, httptest.NewRequest(http.MethodGet, "/short", nil)); answer.Code != 503 {
 			t.Errorf("a request without end got %d, want 503", answer.Code)
 		}
-		if answer := send(h, httptest.NewRequest("GET", "/long", nil)); answer.Code != 200 {
+		if answer := send(h, httptest.NewRequest(http.MethodGet, "/long", nil)); answer.Code != 200 {
 			t.Errorf("a stream got %d, want 200", answer.Code)
 		}
 	})
@@ -329,9 +329,9 @@ func TestMetricsLearnOfEveryRequest(t *testing.T) {
 	h := handlerOf(t, httpapi.Config{Observe: func(route string, status int, _ time.Duration) {
 		seen = append(seen, fmt.Sprintf("%s %d", route, status))
 	}}, everyKind...)
-	send(h, httptest.NewRequest("GET", "/orders/7", nil))
-	send(h, httptest.NewRequest("GET", "/nowhere", nil))
-	send(h, httptest.NewRequest("POST", "/shows", nil))
+	send(h, httptest.NewRequest(http.MethodGet, "/orders/7", nil))
+	send(h, httptest.NewRequest(http.MethodGet, "/nowhere", nil))
+	send(h, httptest.NewRequest(http.MethodPost, "/shows", nil))
 	if got, want := strings.Join(seen, ", "), "GET /orders/{id} 200,  404, POST /shows 401"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -369,7 +369,7 @@ func BenchmarkAnOrderThroughTheMiddleware(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := httptest.NewRequest("POST", "/bench", nil)
+	r := httptest.NewRequest(http.MethodPost, "/bench", nil)
 	r.Header.Set("Content-Type", "application/json")
 	r.ContentLength = int64(len(validOrder))
 	b.ReportAllocs()

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -61,7 +62,7 @@ func TestCursorsAreOpaqueAndChecked(t *testing.T) {
 func TestPathID(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{"7": 7, "0": 0, "-7": 0, "+7": 0, "07": 0, "7 ": 0, "x": 0, "": 0, "9223372036854775808": 0} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.SetPathValue("id", text)
 		got, err := httpapi.PathID(r, "id", "show")
 		if got != want || (err != nil) != (want == 0) {
@@ -72,7 +73,7 @@ func TestPathID(t *testing.T) {
 
 func TestHeaderInt(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	if _, sent, err := httpapi.HeaderInt(r, "Min-Position"); sent || err != nil {
 		t.Errorf("got %t, %v", sent, err)
 	}
@@ -91,7 +92,7 @@ func TestETag(t *testing.T) {
 	for known, want := range map[string]bool{
 		"": false, `"12"`: true, `"11"`: false, `"11", "12"`: true, `W/"12"`: true, "*": true, "12": false,
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("If-None-Match", known)
 		w := httptest.NewRecorder()
 		if got := httpapi.ETag(w, r, 12); got != want || (w.Code == 304) != want || w.Header().Get("ETag") != `"12"` {

@@ -65,7 +65,7 @@ func TestAnOrderOverTheWire(t *testing.T) {
 	address, _ := serve(t, ticketRoute)
 	answer, body := exchange(t, address, request(validOrder))
 	want := `{"header":{"responseCode":"00","responseMessage":"SUCCESS"},"payload":{"orderId":"ORDER-20250205-338aa78d"}}`
-	if answer.StatusCode != 200 || body != want {
+	if answer.StatusCode != http.StatusOK || body != want {
 		t.Errorf("got %d %s, want %s", answer.StatusCode, body, want)
 	}
 }
@@ -83,11 +83,11 @@ func TestLargeBodiesAreRefusedOverTheWire(t *testing.T) {
 		"64 KiB and one byte of end": request(strings.Repeat(" ", 64<<10) + "x"),
 	} {
 		answer, body := exchange(t, address, sent)
-		if answer.StatusCode != 413 || !strings.Contains(body, `"responseCode":"80","responseMessage":"INVALID SIZE"`) {
+		if answer.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(body, `"responseCode":"80","responseMessage":"INVALID SIZE"`) {
 			t.Errorf("%s: got %d %s", what, answer.StatusCode, body)
 		}
 	}
-	if answer, _ := exchange(t, address, request(validOrder)); answer.StatusCode != 200 {
+	if answer, _ := exchange(t, address, request(validOrder)); answer.StatusCode != http.StatusOK {
 		t.Errorf("a good order afterwards: got %d", answer.StatusCode)
 	}
 }
@@ -97,7 +97,7 @@ func TestABodyThatEndsEarlyIsRefused(t *testing.T) {
 	address, _ := serve(t, ticketRoute)
 	whole := request(validOrder)
 	answer, body := exchange(t, address, whole[:len(whole)-10])
-	if answer.StatusCode != 400 || !strings.Contains(body, `"code":"invalid"`) {
+	if answer.StatusCode != http.StatusBadRequest || !strings.Contains(body, `"code":"invalid"`) {
 		t.Errorf("got %d %s", answer.StatusCode, body)
 	}
 }

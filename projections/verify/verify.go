@@ -82,24 +82,24 @@ type Kind string
 
 // The kinds of findings.
 const (
-	KindPosition Kind = "position" // positions are not 1, 2, 3 …
-	KindVersion  Kind = "version"  // versions of a stream are not 1, 2, 3 …
-	KindTime     Kind = "time"     // time runs backwards
-	KindHash     Kind = "hash"     // stored bytes are not those that were hashed
-	KindHead     Kind = "head"     // log_head is not the end of the log
-	KindEvent    Kind = "event"    // an event can't be read, is unknown, or stands in a stream it does not belong to
-	KindCapacity Kind = "capacity" // not 0 ≤ held + sold ≤ capacity
-	KindTotals   Kind = "totals"   // an event's totals are not what its members make
-	KindHold     Kind = "hold"     // a hold ended twice, or is not its order's
-	KindOrder    Kind = "order"    // an order has not the hold and lines that its status asks for
-	KindStatus   Kind = "status"   // a status moved where it may not
-	KindMoney    Kind = "money"    // settled money is not tickets and refunds
-	KindRefund   Kind = "refund"   // a refund ended twice, or was not asked for
-	KindTickets  Kind = "tickets"  // tickets issued are not those bought
-	KindOpenItem Kind = "open-item"
-	KindRow      Kind = "row"    // a read model's row differs from the log, is missing or is too many
-	KindBehind   Kind = "behind" // a read model or topic did not reach the log in time
-	KindTopic    Kind = "topic"  // a topic's message differs from the log, stands in a wrong topic or out of order
+	KindPosition Kind = "position"  // positions are not 1, 2, 3 …
+	KindVersion  Kind = "version"   // versions of a stream are not 1, 2, 3 …
+	KindTime     Kind = "time"      // time runs backwards
+	KindHash     Kind = "hash"      // stored bytes are not those that were hashed
+	KindHead     Kind = "head"      // log_head is not the end of the log
+	KindEvent    Kind = "event"     // an event can't be read, is unknown, or stands in a stream it does not belong to
+	KindCapacity Kind = "capacity"  // not 0 ≤ held + sold ≤ capacity
+	KindTotals   Kind = "totals"    // an event's totals are not what its members make
+	KindHold     Kind = "hold"      // a hold ended twice, or is not its order's
+	KindOrder    Kind = "order"     // an order has not the hold and lines that its status asks for
+	KindStatus   Kind = "status"    // a status moved where it may not
+	KindMoney    Kind = "money"     // settled money is not tickets and refunds
+	KindRefund   Kind = "refund"    // a refund ended twice, or was not asked for
+	KindTickets  Kind = "tickets"   // tickets issued are not those bought
+	KindOpenItem Kind = "open-item" // an open item is resolved twice, or was never opened
+	KindRow      Kind = "row"       // a read model's row differs from the log, is missing or is too many
+	KindBehind   Kind = "behind"    // a read model or topic did not reach the log in time
+	KindTopic    Kind = "topic"     // a topic's message differs from the log, stands in a wrong topic or out of order
 )
 
 // Finding is one thing that is not as promised.

@@ -296,7 +296,8 @@ func TestKeysKeepIdsApart(t *testing.T) {
 	for _, id := range []string{
 		orderA, "ORDER-99991231-ffffffff", "ORDER-20261122-0000000A", "ORDER-20261122-000000a", "ORDER-20261122-0000000a-1", "", "x",
 	} {
-		if got := orders.text(orders.of(id)); got != id || orders.of(id) != orders.of(id) {
+		first, again := orders.of(id), orders.of(id)
+		if got := orders.text(first); got != id || first != again {
 			t.Errorf("%q became %q", id, got)
 		}
 	}

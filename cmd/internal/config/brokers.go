@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -19,7 +20,7 @@ func (b *Brokers) UnmarshalText(text []byte) error {
 		}
 		*b = append(*b, address)
 	}
-	return inOneLine(wrong)
+	return oneLine(errors.Join(wrong...))
 }
 
 // checkAddress accepts host:port. A server's address needs its host, an address to listen on does not.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -12,16 +11,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"boxoffice/internal/httpapi"
+	"boxoffice/internal/payments"
 )
 
 // Limits of what may be configured.
 const (
-	MinHoldTTL       = time.Second
-	MaxHoldTTL       = 24 * time.Hour
-	maxPartitions    = 1000
-	maxReplication   = 100
-	minWebhookSecret = 24 // bytes, after decoding
-	webhookPrefix    = "whsec_"
+	MinHoldTTL     = time.Second
+	MaxHoldTTL     = 24 * time.Hour
+	maxPartitions  = 1000
+	maxReplication = 100
 )
 
 // Problem is one thing that is wrong with a configuration.
@@ -119,10 +119,9 @@ func (c Config) checkSecrets() []Problem {
 	if len(c.SecretKeys) == 0 && (c.Roles.Has(API) || c.Roles.Has(Notifications)) {
 		add("SECRET_KEYS", "is not set; tokens and ticket codes are derived from it")
 	}
-	for i, key := range c.SecretKeys {
-		if len(key) < minSecretKey {
-			add("SECRET_KEYS", fmt.Sprintf("key %d is shorter than %d characters", i+1, minSecretKey))
-			break
+	if len(c.SecretKeys) > 0 {
+		if _, err := httpapi.ParseSecrets(joined(c.SecretKeys)); err != nil {
+			add("SECRET_KEYS", oneLine(err).Error())
 		}
 	}
 	if len(c.OperatorKeys) == 0 && c.Roles.Has(API) {
@@ -135,27 +134,12 @@ func (c Config) checkSecrets() []Problem {
 		add("PAYMENT_WEBHOOK_SECRET", fmt.Sprintf("has %d secrets; two are allowed while rotating", len(c.WebhookSecrets)))
 	}
 	for i, secret := range c.WebhookSecrets {
-		if err := checkWebhookSecret(secret); err != nil {
-			add("PAYMENT_WEBHOOK_SECRET", fmt.Sprintf("secret %d %s", i+1, err))
+		if _, err := payments.ParseSecret(secret.Reveal()); err != nil {
+			add("PAYMENT_WEBHOOK_SECRET", fmt.Sprintf("secret %d is %s", i+1, err))
 			break
 		}
 	}
 	return out
-}
-
-func checkWebhookSecret(secret Secret) error {
-	encoded, ok := strings.CutPrefix(secret.Reveal(), webhookPrefix)
-	if !ok {
-		return errors.New("does not begin with " + webhookPrefix)
-	}
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return errors.New("is not base64 after " + webhookPrefix)
-	}
-	if len(raw) < minWebhookSecret {
-		return fmt.Errorf("has %d bytes, fewer than %d", len(raw), minWebhookSecret)
-	}
-	return nil
 }
 
 func (k Kafka) check() []Problem {

@@ -80,19 +80,19 @@ func TestEveryWrongValueIsNamed(t *testing.T) {
 		"PUBLIC_URL=tickets.example.com":                           "PUBLIC_URL: is not a URL that begins with http:// or https://",
 		"METRICS_ADDR=:99999":                                      `METRICS_ADDR: ":99999" has no port`,
 		"SECRET_KEYS=":                                             "SECRET_KEYS: is not set",
-		"SECRET_KEYS=" + secretKey + ",short":                      "SECRET_KEYS: key 2 is shorter than 32 characters",
+		"SECRET_KEYS=" + secretKey + ",short":                      "SECRET_KEYS: secret keys: key 2 must have 32 characters at least",
 		"OPERATOR_KEYS=":                                           "OPERATOR_KEYS: is not set",
-		"OPERATOR_KEYS=ana:" + operatorKey:                         "OPERATOR_KEYS: entry 1 is not name:role:key",
-		"OPERATOR_KEYS=ana:king:" + operatorKey:                    "OPERATOR_KEYS: entry 1: the role is not admin",
-		"OPERATOR_KEYS=ana:admin:short":                            "OPERATOR_KEYS: entry 1: the key is shorter than 16",
-		"OPERATOR_KEYS=a a:door:" + operatorKey:                    "OPERATOR_KEYS: entry 1: the name is not",
-		"CHANNEL_KEYS=web":                                         "CHANNEL_KEYS: entry 1 is not name:key",
-		"CHANNEL_KEYS=a:" + channelKey + ",b:" + channelKey:        "CHANNEL_KEYS: entry 2: the key stands there twice",
+		"OPERATOR_KEYS=ana:" + operatorKey:                         "OPERATOR_KEYS: operator keys: entry 1: must be name:role:key",
+		"OPERATOR_KEYS=ana:king:" + operatorKey:                    "OPERATOR_KEYS: operator keys: entry 1: its role must be admin",
+		"OPERATOR_KEYS=ana:admin:short":                            "OPERATOR_KEYS: operator keys: entry 1: its key must have 16",
+		"OPERATOR_KEYS=a a:door:" + operatorKey:                    "OPERATOR_KEYS: operator keys: entry 1: its name must be",
+		"CHANNEL_KEYS=web":                                         "CHANNEL_KEYS: channel keys: entry 1: must be name:key",
+		"CHANNEL_KEYS=a:" + channelKey + ",b:" + channelKey:        "CHANNEL_KEYS: channel keys: entry 2: its key is there twice",
 		"PAYMENT_GATEWAY=stripe":                                   `PAYMENT_GATEWAY: "stripe" is not a gateway`,
 		"PAYMENT_WEBHOOK_SECRET=":                                  "PAYMENT_WEBHOOK_SECRET: is not set",
-		"PAYMENT_WEBHOOK_SECRET=abc":                               "PAYMENT_WEBHOOK_SECRET: secret 1 does not begin with whsec_",
-		"PAYMENT_WEBHOOK_SECRET=whsec_!":                           "PAYMENT_WEBHOOK_SECRET: secret 1 is not base64",
-		"PAYMENT_WEBHOOK_SECRET=whsec_AAAA":                        "PAYMENT_WEBHOOK_SECRET: secret 1 has 3 bytes",
+		"PAYMENT_WEBHOOK_SECRET=abc":                               "PAYMENT_WEBHOOK_SECRET: secret 1 is not a webhook secret",
+		"PAYMENT_WEBHOOK_SECRET=whsec_!":                           "PAYMENT_WEBHOOK_SECRET: secret 1 is not a webhook secret",
+		"PAYMENT_WEBHOOK_SECRET=whsec_AAAA":                        "PAYMENT_WEBHOOK_SECRET: secret 1 is not a webhook secret",
 		"PAYMENT_WEBHOOK_SECRET=" + strings.Repeat(webhook+",", 3): "PAYMENT_WEBHOOK_SECRET: has 3 secrets",
 		"HOLD_TTL=15":                                              `HOLD_TTL: "15" is not a duration`,
 		"HOLD_TTL=999ms":                                           "HOLD_TTL: 999ms is not between 1s and 24h0m0s",
@@ -170,7 +170,7 @@ func TestAFlagOverridesTheDemoOverridesTheEnvironment(t *testing.T) {
 func TestAFileHoldsAValue(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys")
-	text := "# who may do what\nana:admin:" + operatorKey + "\n\nbo:door:" + operatorKey + "2\n"
+	text := "ana:admin:" + operatorKey + "\n\nbo:door:" + operatorKey + "2\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -2,15 +2,9 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
 	"strings"
-)
 
-const (
-	minSecretKey   = 32 // characters of one of SECRET_KEYS
-	minBearerKey   = 16 // characters of an operator's or a channel's key
-	maxKeysPerList = 1000
+	"boxoffice/internal/httpapi"
 )
 
 // Secrets are secrets of which the first is used and all are accepted, so that they can be rotated.
@@ -23,6 +17,15 @@ func (s *Secrets) UnmarshalText(text []byte) error {
 		*s = append(*s, Secret(word))
 	}
 	return nil
+}
+
+// joined is a list as UnmarshalText reads it.
+func joined(s Secrets) string {
+	texts := make([]string, len(s))
+	for i, one := range s {
+		texts[i] = one.Reveal()
+	}
+	return strings.Join(texts, ",")
 }
 
 // OperatorRole is what an operator may do: admin, sales, door or read.
@@ -46,27 +49,19 @@ type OperatorKey struct {
 // OperatorKeys are the operators of a service.
 type OperatorKeys []OperatorKey
 
-// UnmarshalText reads name:role:key, comma separated or one a line; in a file, lines that begin with #
-// are comments. It tells all that is wrong, by entry, and never a key.
+// UnmarshalText reads name:role:key, divided by commas or line ends. It tells all that is wrong, by entry,
+// and never a key. The rules are httpapi's, which reads the file again when it changes.
 func (k *OperatorKeys) UnmarshalText(text []byte) error {
 	*k = nil
-	var wrong []error
-	entries := words(text)
-	keys := map[string]bool{}
-	for i, entry := range entries {
-		parts := strings.SplitN(entry, ":", 3)
-		if len(parts) != 3 {
-			wrong = append(wrong, fmt.Errorf("entry %d is not name:role:key", i+1))
-			continue
-		}
-		role := OperatorRole(parts[1])
-		if role != Admin && role != Sales && role != Door && role != Read {
-			wrong = append(wrong, fmt.Errorf("entry %d: the role is not admin, sales, door or read", i+1))
-		}
-		wrong = append(wrong, checkKey(i, parts[0], parts[2], keys))
-		*k = append(*k, OperatorKey{parts[0], role, Secret(parts[2])})
+	if _, err := httpapi.ParseOperatorKeys(string(text)); err != nil {
+		return oneLine(err)
 	}
-	return inOneLine(append(wrong, checkCount(len(entries))))
+	for _, entry := range words(text) {
+		name, rest, _ := strings.Cut(entry, ":")
+		role, key, _ := strings.Cut(rest, ":")
+		*k = append(*k, OperatorKey{name, OperatorRole(role), Secret(key)})
+	}
+	return nil
 }
 
 // ChannelKey lets a trusted frontend in.
@@ -78,71 +73,33 @@ type ChannelKey struct {
 // ChannelKeys are the trusted frontends of a service.
 type ChannelKeys []ChannelKey
 
-// UnmarshalText reads name:key, comma separated or one a line. It tells all that is wrong and never a key.
+// UnmarshalText reads name:key, divided by commas or line ends. It tells all that is wrong and never a key.
 func (k *ChannelKeys) UnmarshalText(text []byte) error {
 	*k = nil
-	var wrong []error
-	entries := words(text)
-	keys := map[string]bool{}
-	for i, entry := range entries {
-		name, key, ok := strings.Cut(entry, ":")
-		if !ok {
-			wrong = append(wrong, fmt.Errorf("entry %d is not name:key", i+1))
-			continue
-		}
-		wrong = append(wrong, checkKey(i, name, key, keys))
+	if _, err := httpapi.ParseChannelKeys(string(text)); err != nil {
+		return oneLine(err)
+	}
+	for _, entry := range words(text) {
+		name, key, _ := strings.Cut(entry, ":")
 		*k = append(*k, ChannelKey{name, Secret(key)})
-	}
-	return inOneLine(append(wrong, checkCount(len(entries))))
-}
-
-func checkKey(i int, name, key string, seen map[string]bool) error {
-	var wrong []error
-	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`).MatchString(name) {
-		wrong = append(wrong, fmt.Errorf("entry %d: the name is not 1 to 64 letters, digits, dots, dashes or underscores", i+1))
-	}
-	if len(key) < minBearerKey {
-		wrong = append(wrong, fmt.Errorf("entry %d: the key is shorter than %d characters", i+1, minBearerKey))
-	}
-	if seen[key] {
-		wrong = append(wrong, fmt.Errorf("entry %d: the key stands there twice", i+1))
-	}
-	seen[key] = true
-	return inOneLine(wrong)
-}
-
-func checkCount(n int) error {
-	if n > maxKeysPerList {
-		return fmt.Errorf("%d entries are more than %d", n, maxKeysPerList)
 	}
 	return nil
 }
 
-// inOneLine joins problems of one variable, so that the list of all problems keeps a line for each variable.
-func inOneLine(wrong []error) error {
-	var texts []string
-	for _, err := range wrong {
-		if err != nil {
-			texts = append(texts, err.Error())
-		}
-	}
-	if texts == nil {
+// oneLine puts joined errors into one line, so that the list of all problems keeps a line for each variable.
+func oneLine(err error) error {
+	if err == nil {
 		return nil
 	}
-	return errors.New(strings.Join(texts, "; "))
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
-// words are the entries of a list: separated by commas or line ends, trimmed, without comment lines.
+// words are the entries of a list, divided by commas or line ends.
 func words(text []byte) []string {
 	var out []string
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(strings.TrimSpace(line), "#") {
-			continue
-		}
-		for word := range strings.SplitSeq(line, ",") {
-			if word = strings.TrimSpace(word); word != "" {
-				out = append(out, word)
-			}
+	for _, word := range strings.FieldsFunc(string(text), func(c rune) bool { return c == ',' || c == '\n' || c == '\r' }) {
+		if word = strings.TrimSpace(word); word != "" {
+			out = append(out, word)
 		}
 	}
 	return out

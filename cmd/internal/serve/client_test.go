@@ -277,3 +277,11 @@ func parallel[T any](t *testing.T, n, width int, do func(i int) T) []T {
 	}
 	return results
 }
+
+// decode reads a good answer's body.
+func decode(a answer, into any) error {
+	if a.status != http.StatusOK {
+		return fmt.Errorf("not read: %s", a)
+	}
+	return json.Unmarshal(a.body, into)
+}

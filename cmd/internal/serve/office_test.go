@@ -168,7 +168,7 @@ func (o *office) audit() verify.Report {
 	return report
 }
 
-// log reads all events of one type, oldest first.
+// eventsOf reads all events of one type, oldest first.
 func eventsOf[E domain.Event](o *office) []E {
 	o.t.Helper()
 	var zero E
@@ -214,12 +214,11 @@ func (o *office) number(query string, args ...any) int64 {
 	return n
 }
 
-// eventually looks until something is so. What is not so yet says why.
+// eventually looks until something is so, at first often. What is not so yet says why.
 func eventually(t *testing.T, what string, so func() string) {
 	t.Helper()
-	poll := time.NewTicker(10 * time.Millisecond)
-	defer poll.Stop()
-	for end := time.Now().Add(patience); ; <-poll.C {
+	end := time.Now().Add(patience)
+	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		not := so()
 		if not == "" {
 			return
@@ -227,5 +226,6 @@ func eventually(t *testing.T, what string, so func() string) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: not within %s: %s", what, patience, not)
 		}
+		<-time.After(pause)
 	}
 }

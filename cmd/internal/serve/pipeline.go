@@ -18,11 +18,9 @@ const closeTimeout = 8 * time.Second
 // withTopics lets a part wait until all topics are there. Nothing else waits for Kafka.
 func (s *service) withTopics(run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		_ = patiently(ctx, s.Log, "waiting for Kafka", func() error {
-			return messaging.EnsureTopics(ctx, s.kafka, messaging.Topics()...)
-		})
-		if ctx.Err() != nil {
-			return nil // only the end of ctx ends the waiting
+		ready := func() error { return messaging.EnsureTopics(ctx, s.kafka, messaging.Topics()...) }
+		if patiently(ctx, s.Log, "waiting for Kafka", ready) != nil {
+			return nil // ctx ended, which is no fault
 		}
 		return run(ctx)
 	}

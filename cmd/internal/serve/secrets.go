@@ -5,13 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"os"
 	"strings"
 
 	"boxoffice/cmd/internal/config"
 	"boxoffice/internal/httpapi"
-	"boxoffice/internal/messaging"
 )
 
 // secrets are all keys of a process, in the form their users want.
@@ -58,22 +55,4 @@ func (s secrets) customerRef(id string) string {
 	mac := hmac.New(sha256.New, s.customer)
 	mac.Write([]byte(id))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:customerRefBytes])
-}
-
-// kafkaOf says how to reach Kafka.
-func kafkaOf(cfg config.Config) (messaging.Config, error) {
-	k := cfg.Kafka
-	m := messaging.Config{
-		Brokers: k.Brokers, TopicPrefix: k.TopicPrefix, InstanceID: cfg.InstanceID,
-		Partitions: k.Partitions, Replication: k.Replication, CreateTopics: k.CreateTopics, TLS: k.TLS,
-		SASL: messaging.SASL{Mechanism: k.SASLMechanism, Username: k.Username, Password: k.Password.Reveal()},
-	}
-	if k.CAFile != "" {
-		ca, err := os.ReadFile(k.CAFile)
-		if err != nil {
-			return m, fmt.Errorf("KAFKA_CA_FILE: %w", err)
-		}
-		m.CA = ca
-	}
-	return m, nil
 }

@@ -150,7 +150,7 @@ func (s *service) open() (err error) {
 		return err
 	}
 	s.store = eventstore.New(s.db, eventstore.Config{Log: s.Log, URL: s.Config.DatabaseURL.Reveal()})
-	s.kafka, err = kafkaOf(s.Config)
+	s.kafka, err = s.Config.Kafka.Messaging(s.Config.InstanceID)
 	return err
 }
 

@@ -1,0 +1,81 @@
+package serve_test
+
+import (
+	"fmt"
+
+	"github.com/IBM/sarama"
+
+	"boxoffice/internal/messaging"
+	"boxoffice/projections"
+)
+
+// awaitRest waits until there is nothing left to do: the relay is at the head, projections and payments have
+// read all that is in their topics, and the log has not grown meanwhile.
+func (o *office) awaitRest() {
+	o.t.Helper()
+	eventually(o.t, "everything has caught up", func() string {
+		head := o.head()
+		if relayed := o.relayed(); relayed != head {
+			return fmt.Sprintf("the relay is at %d of %d", relayed, head)
+		}
+		for _, p := range projections.All() {
+			definition := p.Definition()
+			for _, b := range o.bounds(definition.Topic) {
+				read := o.number(`SELECT coalesce(max(next_offset), 0) FROM checkpoints WHERE name = $1 AND topic = $2 AND partition = $3`,
+					definition.Name, b.Topic, b.Partition)
+				if read != b.Newest {
+					return fmt.Sprintf("%s is at %d of %d in partition %d", definition.Name, read, b.Newest, b.Partition)
+				}
+			}
+		}
+		if behind := o.paymentsBehind(); behind != "" {
+			return behind
+		}
+		if now := o.head(); now != head {
+			return fmt.Sprintf("the log went from %d to %d", head, now)
+		}
+		return ""
+	})
+}
+
+// relayed is how far the relay has published.
+func (o *office) relayed() int64 {
+	o.t.Helper()
+	return o.number(`SELECT position FROM checkpoints WHERE name = 'relay'`)
+}
+
+func (o *office) bounds(topic string) []messaging.Bounds {
+	o.t.Helper()
+	bounds, err := messaging.TopicBounds(o.t.Context(), o.kafka, topic)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return bounds
+}
+
+// paymentsBehind says how far the payments' group is behind its topic; empty: it is not.
+func (o *office) paymentsBehind() string {
+	o.t.Helper()
+	admin, err := sarama.NewClusterAdmin(o.kafka.Brokers, sarama.NewConfig())
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer func() { _ = admin.Close() }()
+	topic := o.kafka.TopicPrefix + messaging.PaymentsTopic
+	bounds := o.bounds(messaging.PaymentsTopic)
+	partitions := make([]int32, len(bounds))
+	for i, b := range bounds {
+		partitions[i] = b.Partition
+	}
+	offsets, err := admin.ListConsumerGroupOffsets(o.kafka.Group("payments"), map[string][]int32{topic: partitions})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	for _, b := range bounds {
+		block := offsets.GetBlock(topic, b.Partition)
+		if b.Newest > 0 && (block == nil || block.Offset != b.Newest) {
+			return fmt.Sprintf("payments have not read all %d of partition %d", b.Newest, b.Partition)
+		}
+	}
+	return ""
+}
