@@ -20,7 +20,7 @@ func (s *service) withTopics(run func(context.Context) error) func(context.Conte
 	return func(ctx context.Context) error {
 		ready := func() error { return messaging.EnsureTopics(ctx, s.kafka, messaging.Topics()...) }
 		if patiently(ctx, s.Log, "waiting for Kafka", ready) != nil {
-			return nil // ctx ended, which is no fault
+			return nil //nolint:nilerr // ctx ended, which is no fault
 		}
 		return run(ctx)
 	}
