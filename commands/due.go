@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -11,9 +12,9 @@ import (
 
 const (
 	duePoll = 200 * time.Millisecond // how often the shows with due work are looked up
-	duePage = 100                    // shows at once, beside those that wait after a fault
+	duePage = 100                    // shows at once, beside those that wait
 
-	dueFirstPause = time.Second // before a show whose work failed is tried again
+	dueFirstPause = duePoll // before a show whose work came to nothing is tried again
 	dueLastPause  = time.Minute
 )
 
@@ -51,31 +52,46 @@ func (t Timekeeper) Run(ctx context.Context) error {
 	}
 }
 
-// wait is what a show gets whose work failed. It stays due, so without it the first such shows would be all
-// that is ever looked up.
+// wait is what a show gets whose work failed or came to nothing. It stays due, so without it the first such
+// shows would be all that is ever looked up.
 type wait struct {
 	until time.Time
 	pause time.Duration
 }
 
+var errNothingDone = errors.New("there was nothing to end")
+
 // endDue ends what is due on shows, except on those that wait, and returns those that wait now.
 func (t Timekeeper) endDue(ctx context.Context, shows []int64, waits map[int64]wait, now time.Time) map[int64]wait {
 	waiting := make(map[int64]wait, len(waits))
+	var failed []int64
+	var fault error // of the first of them
 	for _, id := range shows {
 		last, again := waits[id]
 		if again && now.Before(last.until) {
 			waiting[id] = last
 			continue
 		}
-		_, err := t.Send(ctx, domain.EndDue{ShowID: id}, Origin{Actor: ActorSystem})
+		answer, err := t.Send(ctx, domain.EndDue{ShowID: id}, Origin{Actor: ActorSystem})
 		if ctx.Err() != nil {
 			return waiting
 		}
-		if err != nil {
-			pause := min(max(2*last.pause, dueFirstPause), dueLastPause)
-			waiting[id] = wait{now.Add(pause), pause}
-			t.Log.Warn("due work of a show must wait", "show", id, "for", pause, "error", err)
+		if err == nil && answer.Result.Changed {
+			continue
 		}
+		pause := min(max(2*last.pause, dueFirstPause), dueLastPause)
+		waiting[id] = wait{now.Add(pause), pause}
+		if err == nil && again {
+			err = errNothingDone // the first time, the row was only late: its hold had ended another way
+		}
+		if err != nil {
+			if failed = append(failed, id); fault == nil {
+				fault = err
+			}
+		}
+	}
+	if fault != nil {
+		t.Log.Warn("due work must wait", "shows", len(failed), "first", failed[0], "error", fault)
 	}
 	return waiting
 }

@@ -89,12 +89,10 @@ func (r *Relay) Lag(ctx context.Context) (events int64, err error) {
 func (r *Relay) Run(ctx context.Context) error {
 	wait := pause{first: relayFirstWait, last: relayLastWait}
 	for ctx.Err() == nil {
-		err := r.lead(ctx, &wait)
-		if ctx.Err() != nil {
-			break
+		if err := r.lead(ctx, &wait); ctx.Err() == nil {
+			r.log.WarnContext(ctx, "not the active relay any more", "error", err, "position", r.Position())
+			wait.wait(ctx, nil)
 		}
-		r.log.WarnContext(ctx, "not the active relay any more", "error", err, "position", r.Position())
-		wait.wait(ctx, nil)
 	}
 	return nil
 }

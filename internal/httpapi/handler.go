@@ -25,7 +25,7 @@ type Config struct {
 	Channels       *ChannelKeys  // nil or empty: Channel routes are open to anyone
 	RequestTimeout time.Duration // 0: 10 s; streams have none
 	HTTPS          bool          // callers reach us over https, also if a proxy in front ends it
-	Log            *slog.Logger
+	Log            *slog.Logger  // nil: says nothing
 	// Observe is told of each answered request: its route ("" if none matched), status and duration. May be nil.
 	Observe func(route string, status int, d time.Duration)
 }
@@ -42,6 +42,9 @@ type handler struct {
 func NewHandler(config Config, routes ...[]Route) (http.Handler, error) {
 	if config.RequestTimeout == 0 {
 		config.RequestTimeout = defaultRequestTimeout
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
 	}
 	var random [6]byte
 	_, _ = rand.Read(random[:]) // never fails since Go 1.24

@@ -1,0 +1,16 @@
+package messaging_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"boxoffice/internal/devstack"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(devstack.Tidy(m),
+		// sarama counts with go-metrics, whose meters share one ticking goroutine that can't be stopped.
+		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+	)
+}
