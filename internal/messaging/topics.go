@@ -122,9 +122,11 @@ func (c Config) createTopics(client sarama.Client, topics []string) error {
 	if detail.NumPartitions == 0 {
 		detail.NumPartitions = defaultParts
 	}
+	// Readers begin at their own checkpoints, however old, so nothing goes by age; an operator may set a limit.
+	forever, two := "-1", "2"
+	detail.ConfigEntries = map[string]*string{"retention.ms": &forever}
 	if detail.ReplicationFactor >= durableCopies {
-		two := "2"
-		detail.ConfigEntries = map[string]*string{"min.insync.replicas": &two}
+		detail.ConfigEntries["min.insync.replicas"] = &two
 	}
 	for _, topic := range topics {
 		err := admin.CreateTopic(topic, detail, false)

@@ -3,6 +3,7 @@ package messaging_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func TestEnsureTopics(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("asks for the configured replication, and for two copies of each message where there are three", func(t *testing.T) {
+	t.Run("asks for the configured replication, and for two copies of each message where there are three, for ever", func(t *testing.T) {
 		cfg, k := newOwnKafka(t)
 		var asked kmsg.CreateTopicsRequestTopic
 		k.Server.Cluster().ControlKey(int16(kmsg.CreateTopics), func(r kmsg.Request) (kmsg.Response, error, bool) {
@@ -55,8 +56,13 @@ func TestEnsureTopics(t *testing.T) {
 		replicated := cfg
 		replicated.Partitions, replicated.Replication = 3, 3
 		_ = messaging.EnsureTopics(t.Context(), replicated, "replicated")
-		if asked.ReplicationFactor != 3 || asked.NumPartitions != 3 || len(asked.Configs) != 1 || asked.Configs[0].Name != "min.insync.replicas" {
-			t.Errorf("got %+v", asked)
+		settings := map[string]string{}
+		for _, c := range asked.Configs {
+			settings[c.Name] = *c.Value
+		}
+		want := map[string]string{"min.insync.replicas": "2", "retention.ms": "-1"}
+		if asked.ReplicationFactor != 3 || asked.NumPartitions != 3 || !maps.Equal(settings, want) {
+			t.Errorf("got %+v with %v", asked, settings)
 		}
 	})
 	t.Run("waits for brokers until its context ends", func(t *testing.T) {
