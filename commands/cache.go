@@ -14,14 +14,19 @@ type cache struct {
 	payments generations[string, *domain.Payment]
 	inboxes  generations[string, *domain.Inbox]
 
-	touched []int64       // shows of the batch at hand
-	batch   domain.States // states of the batch at hand
+	// Of the batch at hand: what it needs, and the states of it that exist.
+	showIDs  map[int64]bool
+	orderIDs map[string]bool
+	streams  map[string]bool // of inboxes
+	touched  []int64         // the shows that exist
+	batch    domain.States
 }
 
 // show is a show's state and what is known of its row in due.
 type show struct {
 	*domain.Show
 	due     time.Time // what the row says; zero: no row
+	unsure  bool      // somebody else wrote since, perhaps the row too
 	changed int       // members and events since a snapshot was asked for
 }
 
@@ -35,12 +40,56 @@ func newCache() cache {
 	}
 }
 
-// begin forgets the batch at hand.
-func (c *cache) begin() {
-	c.touched = c.touched[:0]
-	c.batch = domain.States{
-		Shows: map[int64]*domain.Show{}, Orders: map[string]*domain.Order{},
-		Payments: map[string]*domain.Payment{}, Inboxes: map[string]*domain.Inbox{},
+// begin notes what a batch needs and forgets the one before. It returns how many orders the batch would place.
+func (c *cache) begin(batch []*request, at time.Time) (places int) {
+	c.showIDs, c.orderIDs, c.streams = map[int64]bool{}, map[string]bool{}, map[string]bool{}
+	c.touched, c.batch = c.touched[:0], domain.NewStates()
+	for _, r := range batch {
+		needs := r.command.Needs()
+		if needs.ShowID != 0 {
+			c.showIDs[needs.ShowID] = true
+		}
+		if needs.OrderID != "" {
+			c.orderIDs[needs.OrderID] = true
+		}
+		if needs.Inbox {
+			c.streams[domain.InboxStream(at)] = true
+		}
+		if needs.Stream != "" {
+			c.streams[needs.Stream] = true
+		}
+		if _, is := r.command.(domain.PlaceOrder); is {
+			places++
+		}
+	}
+	return places
+}
+
+// bind takes into the batch at hand what others have begun since it was loaded, and has just been folded: a
+// show, an order, a payment, an inbox that the batch needs.
+func (c *cache) bind() {
+	for id := range c.showIDs {
+		if s, ok := c.shows.get(id); ok && c.batch.Shows[id] == nil {
+			c.batch.Shows[id] = s.Show
+			c.touched = append(c.touched, id)
+		}
+	}
+	for id := range c.orderIDs {
+		if o, ok := c.orders.get(id); ok {
+			c.batch.Orders[id] = o
+		}
+	}
+	for _, o := range c.batch.Orders {
+		for _, summary := range o.Payments {
+			if p, ok := c.payments.get(summary.PaymentID); ok {
+				c.batch.Payments[summary.PaymentID] = p
+			}
+		}
+	}
+	for stream := range c.streams {
+		if i, ok := c.inboxes.get(stream); ok {
+			c.batch.Inboxes[stream] = i
+		}
 	}
 }
 
@@ -54,12 +103,13 @@ func (c *cache) show(id int64) *domain.Show {
 	return nil
 }
 
-// evolve folds one event into the states that are kept. A state that begins with the event is kept from now on;
+// evolve folds one event into the states that are kept, and returns the id of a show that has grown enough for
+// a snapshot, else 0. Own events are those that this writer appended. A state that begins with the event is kept from now on;
 // one that can't be continued by it is dropped and loaded again when it is needed.
-func (c *cache) evolve(stream string, version int64, e domain.Event, dirty chan<- int64) {
+func (c *cache) evolve(stream string, version int64, e domain.Event, own bool) (grown int64) {
 	switch kind, id := domain.ParseStream(stream); kind {
 	case domain.StreamShow:
-		c.evolveShow(stream, version, e, dirty)
+		return c.evolveShow(stream, version, e, own)
 	case domain.StreamOrder:
 		fold(&c.orders, id, version, e, func(o *domain.Order) *int64 { return &o.Version })
 	case domain.StreamPayment:
@@ -67,32 +117,33 @@ func (c *cache) evolve(stream string, version int64, e domain.Event, dirty chan<
 	case domain.StreamInbox:
 		fold(&c.inboxes, stream, version, e, func(i *domain.Inbox) *int64 { return &i.Version })
 	}
+	return 0
 }
 
-func (c *cache) evolveShow(stream string, version int64, e domain.Event, dirty chan<- int64) {
+// evolveShow returns the show's id when it has grown enough for a snapshot, else 0.
+func (c *cache) evolveShow(stream string, version int64, e domain.Event, own bool) (grown int64) {
 	id, ok := showOf(stream)
 	if !ok {
-		return
+		return 0
 	}
 	s, ok := c.shows.get(id)
-	if !ok {
-		return
-	}
 	switch {
-	case version <= s.Version:
-		return
+	case !ok && version == 1:
+		s = &show{Show: &domain.Show{}}
+		c.shows.put(id, s)
+	case !ok || version <= s.Version:
+		return 0
 	case version > s.Version+1:
 		c.shows.drop(id)
-		return
+		return 0
 	}
 	s.Evolve(e)
-	if s.changed += members(e); s.changed >= snapshotEvery && dirty != nil {
-		select {
-		case dirty <- id:
-			s.changed = 0
-		default: // the snapshotter is busy; the next event asks again
-		}
+	s.unsure = s.unsure || !own
+	if s.changed += members(e); s.changed < snapshotEvery {
+		return 0
 	}
+	s.changed = 0
+	return id
 }
 
 // forget drops the state of a stream; it is loaded again when it is needed.
@@ -133,7 +184,7 @@ func fold[S any, P evolver[S]](states *generations[string, P], id string, versio
 }
 
 // due are the rows to write for the shows of the batch at hand: where work becomes due earlier than stored,
-// or where the stored time has come and gone.
+// where the stored time has come and gone, or where somebody else may have written the row.
 func (c *cache) due(at time.Time, rules *domain.Batch) []eventstore.Due {
 	var rows []eventstore.Due
 	for _, id := range c.touched {
@@ -147,7 +198,7 @@ func (c *cache) due(at time.Time, rules *domain.Batch) []eventstore.Due {
 		}
 		earlier := !next.IsZero() && (s.due.IsZero() || next.Before(s.due))
 		passed := !s.due.IsZero() && !s.due.After(at)
-		if (earlier || passed) && !next.Equal(s.due) {
+		if s.unsure || (earlier || passed) && !next.Equal(s.due) {
 			rows = append(rows, eventstore.Due{ShowID: id, At: next})
 		}
 	}
@@ -156,7 +207,7 @@ func (c *cache) due(at time.Time, rules *domain.Batch) []eventstore.Due {
 
 func (c *cache) setDue(id int64, at time.Time) {
 	if s, ok := c.shows.get(id); ok {
-		s.due = at
+		s.due, s.unsure = at, false
 	}
 }
 

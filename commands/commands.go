@@ -59,7 +59,7 @@ const (
 	ownShare     = 3               // of a full batch, what the service sends itself gets a part of so many
 	ownLeast     = 32              // and never less than so many
 	maxQueue     = 8192            // commands that wait for the writer
-	drainLimit   = 8 * time.Second // how long a stopping writer works on what it has taken
+	drainLimit   = 3 * time.Second // how long a stopping writer works on what it has taken
 	stateLimit   = 100_000         // orders, and payments, whose states are kept in memory
 	showLimit    = 2_000           // shows whose states are kept in memory
 	tailPage     = 2_000           // events read at once to follow the log

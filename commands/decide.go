@@ -71,7 +71,7 @@ func (w *Writer) decide(requests []*request, at time.Time) (plan, error) {
 func (w *Writer) inOrder(rules *domain.Batch, requests []*request, at time.Time) []*request {
 	work := make([]*request, 0, len(requests)+1)
 	for _, r := range requests {
-		r.first, r.last, r.twin, r.err, r.answer = -1, -1, nil, nil, Answer{}
+		r.first, r.last, r.twin, r.err, r.answer, r.replayOf = -1, -1, nil, nil, Answer{}, 0
 		work = append(work, r)
 	}
 	for _, showID := range w.cache.touched {

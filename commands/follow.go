@@ -37,7 +37,7 @@ func (w *Writer) fold(events []eventstore.Recorded) {
 			w.cache.forget(e.Stream)
 			continue
 		}
-		w.cache.evolve(e.Stream, e.Version, event, nil)
+		w.cache.evolve(e.Stream, e.Version, event, false)
 		if key, ok := eventstore.KeyOf(e.Metadata); ok {
 			w.keys.add(key, e.Position)
 		}

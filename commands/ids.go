@@ -40,5 +40,8 @@ func (o *orderIDs) at(n int, at time.Time) (string, bool) {
 	return domain.OrderID(at, uint32(o.next+uint64(n))), true
 }
 
+// drop gives up what is left of the lease.
+func (o *orderIDs) drop() { o.next = o.end }
+
 // used takes away the first n ids at hand.
 func (o *orderIDs) used(n int) { o.next += uint64(n) }

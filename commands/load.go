@@ -15,43 +15,26 @@ import (
 // load brings the states that a batch needs into memory: orders, then the shows of commands and orders, then the
 // orders whose holds are due there, then all payments of these orders.
 func (w *Writer) load(ctx context.Context, batch []*request, at time.Time) error {
-	w.cache.begin()
-	shows, orders, inboxes := map[int64]bool{}, map[string]bool{}, map[string]bool{}
-	places := 0
-	for _, r := range batch {
-		needs := r.command.Needs()
-		if needs.ShowID != 0 {
-			shows[needs.ShowID] = true
-		}
-		if needs.OrderID != "" {
-			orders[needs.OrderID] = true
-		}
-		if needs.Inbox {
-			inboxes[domain.InboxStream(at)] = true
-		}
-		if needs.Stream != "" {
-			inboxes[needs.Stream] = true
-		}
-		if _, is := r.command.(domain.PlaceOrder); is {
-			places++
-		}
-	}
+	places := w.cache.begin(batch, at)
 	if err := w.ids.ensure(ctx, at, places); err != nil {
 		return err
 	}
-	if err := w.loadOrders(ctx, orders); err != nil {
+	if err := w.loadOrders(ctx, w.cache.orderIDs); err != nil {
 		return err
 	}
 	for _, o := range w.cache.batch.Orders {
-		shows[o.ShowID] = true
+		w.cache.showIDs[o.ShowID] = true
 	}
-	if err := w.loadShows(ctx, shows); err != nil {
+	if err := w.loadShows(ctx, w.cache.showIDs); err != nil {
 		return err
 	}
+	// A batch ends at most so many holds, whatever is due on all of its shows together.
 	due := map[string]bool{}
-	for _, s := range w.cache.batch.Shows {
-		for _, id := range s.DueOrders(at, domain.MaxDuePerBatch) {
-			due[id] = true
+	for _, id := range w.cache.touched {
+		if s := w.cache.batch.Shows[id]; s != nil && len(due) < domain.MaxDuePerBatch {
+			for _, orderID := range s.DueOrders(at, domain.MaxDuePerBatch-len(due)) {
+				due[orderID] = true
+			}
 		}
 	}
 	if err := w.loadOrders(ctx, due); err != nil {
@@ -60,7 +43,7 @@ func (w *Writer) load(ctx context.Context, batch []*request, at time.Time) error
 	if err := w.loadPayments(ctx); err != nil {
 		return err
 	}
-	return w.loadInboxes(ctx, inboxes)
+	return w.loadInboxes(ctx)
 }
 
 func (w *Writer) loadOrders(ctx context.Context, ids map[string]bool) error {
@@ -77,8 +60,23 @@ func (w *Writer) loadPayments(ctx context.Context) error {
 	return loadStates(ctx, w.store, &w.cache.payments, w.cache.batch.Payments, ids, domain.PaymentStream)
 }
 
-func (w *Writer) loadInboxes(ctx context.Context, streams map[string]bool) error {
-	return loadStates(ctx, w.store, &w.cache.inboxes, w.cache.batch.Inboxes, streams, func(stream string) string { return stream })
+// loadInboxes reads inboxes page by page: a month may bring more deliveries than one query should.
+func (w *Writer) loadInboxes(ctx context.Context) error {
+	for stream := range w.cache.streams {
+		inbox, ok := w.cache.inboxes.get(stream)
+		if !ok {
+			inbox = &domain.Inbox{}
+			if err := foldStream(ctx, w.store, stream, inbox, func() int64 { return inbox.Version }); err != nil {
+				return err
+			}
+			if inbox.Version == 0 {
+				continue
+			}
+			w.cache.inboxes.put(stream, inbox)
+		}
+		w.cache.batch.Inboxes[stream] = inbox
+	}
+	return nil
 }
 
 // loadStates takes states from memory and reads the streams of the others, all in one query.
@@ -197,18 +195,23 @@ func loadShow(ctx context.Context, store *eventstore.Store, id int64) (*domain.S
 			state = restored // a snapshot that can't be read is thrown away: the log has everything
 		}
 	}
+	return state, foldStream(ctx, store, stream, state, func() int64 { return state.Version })
+}
+
+// foldStream folds what a stream has after the version of a state, page by page.
+func foldStream[S any, P evolver[S]](ctx context.Context, store *eventstore.Store, stream string, s P, version func() int64) error {
 	for {
-		events, err := store.ReadStream(ctx, stream, state.Version, loadPage)
+		events, err := store.ReadStream(ctx, stream, version(), loadPage)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", stream, err)
+			return fmt.Errorf("read %s: %w", stream, err)
 		}
 		for _, e := range events {
-			if err := evolve(state, e); err != nil {
-				return nil, err
+			if err := evolve(s, e); err != nil {
+				return err
 			}
 		}
 		if len(events) < loadPage {
-			return state, nil
+			return nil
 		}
 	}
 }

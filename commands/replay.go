@@ -19,6 +19,9 @@ func (w *Writer) firstAnswer(ctx context.Context, r *request) (Answer, error) {
 	if err := json.Unmarshal(first.Metadata, &m); err != nil {
 		return Answer{}, fmt.Errorf("decode metadata of %s: %w", first.ID(), err)
 	}
+	if m.Key != r.origin.Request.Key.String() {
+		return Answer{}, fmt.Errorf("%s is not the first event of the request: %w", first.ID(), ErrUnavailable)
+	}
 	if m.Body != r.origin.Request.Body {
 		return Answer{}, &domain.Rejection{Code: domain.IdempotencyMismatch, Detail: "the key was used for another request"}
 	}

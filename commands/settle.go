@@ -37,6 +37,10 @@ func (w *Writer) settle(ctx context.Context, batch []*request) {
 				finishAll(batch, unavailable("start again", err))
 				return
 			}
+			if batch, err = w.known(ctx, batch); err != nil {
+				finishAll(batch, unavailable("look up requests", err))
+				return
+			}
 		default:
 			finishAll(batch, unavailable("append", err))
 			return
@@ -52,6 +56,7 @@ func unavailable(what string, err error) error {
 func (w *Writer) halve(ctx context.Context, batch []*request, err error) {
 	if len(batch) == 1 {
 		w.log.Error("a command can't be stored", "command", commandName(batch[0].command), "error", err)
+		w.ids.drop() // if it was its id that is taken, the next ones of the lease may be, too
 		batch[0].finish(fmt.Errorf("store %s: %w", commandName(batch[0].command), err))
 		return
 	}
@@ -122,6 +127,7 @@ func (w *Writer) turn(ctx context.Context, batch []*request, at time.Time) ([]*r
 	head, err := w.store.Turn(ctx, w.head, func(head eventstore.Head, tail []eventstore.Recorded) (*eventstore.Batch, error) {
 		w.fold(tail)
 		w.head = head
+		w.cache.bind()
 		if w.calm++; len(tail) > 0 {
 			w.calm = 0
 		}
@@ -148,12 +154,15 @@ func (w *Writer) turn(ctx context.Context, batch []*request, at time.Time) ([]*r
 		return without(batch, p.poisoned), nil
 	}
 	if len(p.batch.Events) == 0 && len(p.batch.Due) > 0 {
-		if err := w.store.SetDue(ctx, head, p.batch.Due); err != nil && !errors.Is(err, eventstore.ErrFenced) {
+		switch err := w.store.SetDue(ctx, head, p.batch.Due); {
+		case errors.Is(err, eventstore.ErrFenced):
+			p.batch.Due = nil // whoever wrote since does it, or the next turn
+		case err != nil:
 			return nil, err
 		}
 	}
 	w.commit(p, head, time.Since(begun))
-	if w.calm > calmTurns {
+	if w.calm >= calmTurns {
 		w.turns = false
 	}
 	return nil, nil
@@ -163,7 +172,7 @@ func (w *Writer) turn(ctx context.Context, batch []*request, at time.Time) ([]*r
 func (w *Writer) commit(p plan, head eventstore.Head, took time.Duration) {
 	base := w.head.Position
 	for i, d := range p.decided {
-		w.cache.evolve(d.Stream, d.Version, d.Event, w.dirty)
+		w.grown(w.cache.evolve(d.Stream, d.Version, d.Event, true))
 		if r := p.owners[i]; r != nil && r.first == i && r.origin.Request.Keyed() {
 			w.keys.add(r.origin.Request.Key, base+int64(i)+1)
 		}
@@ -180,6 +189,17 @@ func (w *Writer) commit(p plan, head eventstore.Head, took time.Duration) {
 		w.answer(r, base)
 	}
 	w.carry = append(w.carry, p.waiting...)
+}
+
+// grown asks for a snapshot of a show; if the snapshotter is busy, the show has to grow once more.
+func (w *Writer) grown(showID int64) {
+	if showID == 0 || w.dirty == nil {
+		return
+	}
+	select {
+	case w.dirty <- showID:
+	default:
+	}
 }
 
 // answer closes a request whose batch is durable. base is the position before the batch.

@@ -166,6 +166,8 @@ func (w *Writer) start(ctx context.Context) bool {
 
 // restart forgets all states and begins at the head of the log, behind which all request keys are in the index.
 func (w *Writer) restart(ctx context.Context) error {
+	w.background.Wait() // what it learns of the index belongs to the log that was
+	w.indexed.Store(0)
 	head, err := w.store.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("read the head: %w", err)
@@ -175,13 +177,13 @@ func (w *Writer) restart(ctx context.Context) error {
 			return fmt.Errorf("index requests: %w", err)
 		}
 	}
-	w.head, w.cache, w.keys = head, newCache(), newKeys()
+	w.head, w.cache, w.keys, w.ids = head, newCache(), newKeys(), orderIDs{store: w.store}
 	return nil
 }
 
 // collect waits for a command and takes what else is queued, without a timer. Somebody waits for an answer to
-// what people sent, so it comes first; what the service sends itself gets a share of every batch and all the
-// room that is left. Nothing is left when collect returns none.
+// what people sent, so most of a batch is theirs; the service's own commands have a share of every batch, and
+// all of it when nobody else wants anything. Nothing is left when collect returns none.
 func (w *Writer) collect(ctx context.Context) []*request {
 	batch := w.carry
 	w.carry = nil
@@ -194,8 +196,11 @@ func (w *Writer) collect(ctx context.Context) []*request {
 		case <-ctx.Done():
 		}
 	}
-	batch = drain(batch, w.in, maxBatch)
-	return drain(batch, w.own, min(maxBatch, max(len(batch)+len(batch)/ownShare, ownLeast)))
+	batch = drain(batch, w.in, maxBatch-min(len(w.own), maxBatch/ownShare))
+	if len(batch) == 0 {
+		return drain(batch, w.own, maxBatch)
+	}
+	return drain(batch, w.own, len(batch)+max(len(batch)/ownShare, ownLeast))
 }
 
 // drain fills a batch up to a size from what is queued now.
