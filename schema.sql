@@ -76,8 +76,8 @@ CREATE TABLE IF NOT EXISTS requests_mark (
 
 INSERT INTO requests_mark (position, generation) VALUES (0, 0) ON CONFLICT DO NOTHING;
 
--- Who stands behind a customerRef, one row per order, at the position of its OrderPlaced. The only
--- table with personal data; forgetting a customer blanks rows here.
+-- Who stands behind a customerRef, one row per order, at the position of its OrderPlaced. Forgetting a
+-- customer blanks rows here. The only other place where a person may stand is deliveries.body.
 CREATE TABLE IF NOT EXISTS contacts (
     position     bigint NOT NULL,
     customer_ref text COLLATE "C" NOT NULL,

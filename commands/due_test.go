@@ -2,8 +2,10 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,4 +102,53 @@ func keepTime(t *testing.T, o *office, w *Writer) {
 		cancel()
 		running.Wait()
 	})
+}
+
+func TestTheServicesOwnCommandsKeepTheirShare(t *testing.T) {
+	t.Parallel()
+	w := NewWriter(nil, quiet(), Observer{}, nil)
+	for range 2000 {
+		w.in <- &request{}
+	}
+	for range 50 {
+		w.own <- &request{origin: Origin{Actor: ActorSystem}}
+	}
+	batch := w.collect(t.Context())
+	own := 0
+	for _, r := range batch {
+		if r.origin.Actor == ActorSystem {
+			own++
+		}
+	}
+	if own < ownLeast || len(batch) < maxBatch-maxBatch/ownShare {
+		t.Fatalf("%d of %d are the service's own", own, len(batch))
+	}
+}
+
+func TestTwoWritersCreateTheSameShowOnce(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	one, _ := o.writer()
+	two, _ := o.writer()
+	for id := int64(1); id <= 30; id++ {
+		var created atomic.Int64
+		var running sync.WaitGroup
+		for _, w := range []*Writer{one, two} {
+			running.Go(func() {
+				_, err := w.Do(t.Context(), createShow(id, 5), Origin{})
+				rejection, _ := errors.AsType[*domain.Rejection](err)
+				switch {
+				case err == nil:
+					created.Add(1)
+				case rejection == nil || rejection.Code != domain.Exists:
+					t.Errorf("show %d: %v", id, err)
+				}
+			})
+		}
+		running.Wait()
+		if created.Load() != 1 {
+			t.Fatalf("show %d was created %d times", id, created.Load())
+		}
+	}
+	checkDense(t, o)
 }

@@ -32,7 +32,7 @@ func (b *showChange) Check(c *httpapi.Checks) {
 }
 
 func (d *Door) changeShow(w http.ResponseWriter, r *http.Request) error {
-	showID, err := pathID(r, "id", domain.WhatShow)
+	showID, err := httpapi.PathID(r, "id", string(domain.WhatShow))
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func (b *ticketTypeChange) Check(c *httpapi.Checks) {
 }
 
 func (d *Door) changeTicketType(w http.ResponseWriter, r *http.Request) error {
-	showID, err := pathID(r, "id", domain.WhatShow)
+	showID, err := httpapi.PathID(r, "id", string(domain.WhatShow))
 	if err != nil {
 		return err
 	}
-	ticketTypeID, err := pathID(r, "ticketTypeId", domain.WhatTicketType)
+	ticketTypeID, err := httpapi.PathID(r, "ticketTypeId", string(domain.WhatTicketType))
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (d *Door) payAgain(w http.ResponseWriter, r *http.Request) error {
 	}
 	o := origin(r)
 	var err error
-	if o.Request, err = requestOf("POST /orders/{id}/payments", orderID, httpapi.IdempotencyKey(r), body); err != nil {
+	if o.Request, err = d.requestOf("POST /orders/{id}/payments", orderID, httpapi.IdempotencyKey(r), body); err != nil {
 		return err
 	}
 	answer, err := d.send(r.Context(), domain.RequestPayment{OrderID: orderID, Method: body.Method}, o)
@@ -54,16 +54,15 @@ func (d *Door) holder(r *http.Request, orderID string, role httpapi.Role) error 
 	return nil
 }
 
-// cancelBody is what an operator may say to a cancellation. A body is not needed.
+// cancelBody is what may be said to a cancellation; none of it is needed. Force is for tickets that were
+// admitted already, which none are yet.
 type cancelBody struct {
+	Force  bool   `json:"force"`
 	Reason string `json:"reason"`
 }
 
 // Check reports what is out of bounds.
-func (b *cancelBody) Check(c *httpapi.Checks) { c.OptionalText("/reason", b.Reason, maxReason) }
-
-// maxReason is the longest reason an operator may give, in characters.
-const maxReason = 500
+func (b *cancelBody) Check(c *httpapi.Checks) { c.OptionalText("/reason", b.Reason, domain.MaxReason) }
 
 func (d *Door) cancelOrder(w http.ResponseWriter, r *http.Request) error {
 	orderID := r.PathValue("id")
@@ -74,8 +73,11 @@ func (d *Door) cancelOrder(w http.ResponseWriter, r *http.Request) error {
 	if err := decodeIfAny(r, &body); err != nil {
 		return err
 	}
-	_, byOperator := httpapi.OperatorFrom(r.Context())
-	answer, err := d.send(r.Context(), domain.CancelOrder{OrderID: orderID, ByOperator: byOperator, Note: body.Reason}, origin(r))
+	command := domain.CancelOrder{OrderID: orderID}
+	if _, command.ByOperator = httpapi.OperatorFrom(r.Context()); command.ByOperator {
+		command.Note = body.Reason // what a buyer writes may name people, and the log keeps everything
+	}
+	answer, err := d.send(r.Context(), command, origin(r))
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ type resolveBody struct {
 }
 
 // Check reports what is missing.
-func (b *resolveBody) Check(c *httpapi.Checks) { c.Text("/reason", b.Reason, maxReason) }
+func (b *resolveBody) Check(c *httpapi.Checks) { c.Text("/reason", b.Reason, domain.MaxReason) }
 
 // resolved is the answer to a resolved open item.
 type resolved struct {
@@ -120,7 +122,7 @@ func (d *Door) resolve(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	stream, version, ok := strings.Cut(id, ":")
 	n, err := strconv.ParseInt(version, 10, 64)
-	if !ok || err != nil || n < 1 {
+	if !ok || err != nil || n < 1 || strconv.FormatInt(n, 10) != version {
 		return httpapi.NotFound(string(domain.WhatOpenItem))
 	}
 	command := domain.ResolveOpenItem{Stream: stream, Version: n, Reason: body.Reason}

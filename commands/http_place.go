@@ -65,7 +65,7 @@ func (d *Door) placeOwner(w http.ResponseWriter, r *http.Request) error {
 	}
 	o := origin(r)
 	var err error
-	if o.Request, err = requestOf("POST /orders/ticket", o.Actor+"\x00"+body.Header.UName, key, body.Payload); err != nil {
+	if o.Request, err = d.requestOf("POST /orders/ticket", o.Actor+"\x00"+body.Header.UName, key, body.Payload); err != nil {
 		return err
 	}
 	ref := d.CustomerRef(body.Header.UName)
@@ -138,7 +138,7 @@ func (d *Door) placeNative(w http.ResponseWriter, r *http.Request) error {
 	o := origin(r)
 	key := httpapi.IdempotencyKey(r)
 	var err error
-	if o.Request, err = requestOf("POST /orders", body.Customer.ID, key, body); err != nil {
+	if o.Request, err = d.requestOf("POST /orders", body.Customer.ID, key, body); err != nil {
 		return err
 	}
 	ref := d.CustomerRef(body.Customer.ID)

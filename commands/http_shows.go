@@ -106,7 +106,7 @@ func (d *Door) createShow(w http.ResponseWriter, r *http.Request) error {
 	}
 	o := origin(r)
 	var err error
-	if o.Request, err = requestOf("POST /shows", o.Actor, httpapi.IdempotencyKey(r), body); err != nil {
+	if o.Request, err = d.requestOf("POST /shows", o.Actor, httpapi.IdempotencyKey(r), body); err != nil {
 		return err
 	}
 	command := domain.CreateShow{
@@ -146,7 +146,7 @@ func (d *Door) create(r *http.Request, command domain.CreateShow, given *int64, 
 }
 
 func (d *Door) addTicketType(w http.ResponseWriter, r *http.Request) error {
-	showID, err := pathID(r, "id", domain.WhatShow)
+	showID, err := httpapi.PathID(r, "id", string(domain.WhatShow))
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (d *Door) addTicketType(w http.ResponseWriter, r *http.Request) error {
 	}
 	o := origin(r)
 	caller := o.Actor + "\x00" + strconv.FormatInt(showID, 10)
-	if o.Request, err = requestOf("POST /shows/{id}/ticket-types", caller, httpapi.IdempotencyKey(r), body); err != nil {
+	if o.Request, err = d.requestOf("POST /shows/{id}/ticket-types", caller, httpapi.IdempotencyKey(r), body); err != nil {
 		return err
 	}
 	return d.answerShow(w, r, domain.AddTicketType{ShowID: showID, TicketType: body.ticketType()}, o)
@@ -172,17 +172,8 @@ func (d *Door) answerShow(w http.ResponseWriter, r *http.Request, c domain.Comma
 	return httpapi.JSON(w, http.StatusOK, d.showView(answer))
 }
 
-// pathID reads an id from the path; what can't be one does not exist.
-func pathID(r *http.Request, name string, what domain.What) (int64, error) {
-	id, err := strconv.ParseInt(r.PathValue(name), 10, 64)
-	if err != nil || id < 1 || id > maxID {
-		return 0, httpapi.NotFound(string(what))
-	}
-	return id, nil
-}
-
 func (d *Door) pause(w http.ResponseWriter, r *http.Request) error {
-	showID, err := pathID(r, "id", domain.WhatShow)
+	showID, err := httpapi.PathID(r, "id", string(domain.WhatShow))
 	if err != nil {
 		return err
 	}
@@ -190,7 +181,7 @@ func (d *Door) pause(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Door) resume(w http.ResponseWriter, r *http.Request) error {
-	showID, err := pathID(r, "id", domain.WhatShow)
+	showID, err := httpapi.PathID(r, "id", string(domain.WhatShow))
 	if err != nil {
 		return err
 	}

@@ -52,12 +52,16 @@ func (s *Snapshotter) save(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
+	last, err := s.store.ReadStream(ctx, domain.ShowStream(id), show.Version-1, 1)
+	if err != nil || len(last) == 0 {
+		return fmt.Errorf("read the last event of show %d: %w", id, err)
+	}
 	data, err := show.Snapshot()
 	if err != nil {
 		return fmt.Errorf("snapshot show %d: %w", id, err)
 	}
 	err = s.store.SaveSnapshot(ctx, eventstore.Snapshot{
-		Stream: domain.ShowStream(id), Version: show.Version, Format: domain.ShowSnapshotFormat, Data: data,
+		Stream: domain.ShowStream(id), Version: show.Version, Position: last[0].Position, Format: domain.ShowSnapshotFormat, Data: data,
 	})
 	if err != nil {
 		return fmt.Errorf("save the snapshot of show %d: %w", id, err)

@@ -30,10 +30,11 @@ type folding struct {
 	tally      Tally
 }
 
-// keyed is an event with the row that it feeds.
+// keyed is an event with the row that it feeds, or with why that can't be read.
 type keyed struct {
 	key   string
 	event eventstore.Recorded
+	err   error
 }
 
 // foldBatch reads the rows that events touch and folds the events into them.
@@ -41,12 +42,9 @@ func foldBatch(ctx context.Context, p Projection, db sqlx.QueryerContext, read s
 	f := &folding{projection: p, read: read, rows: p.Rows(), skip: map[string]bool{}}
 	var feeding []keyed
 	for _, e := range events {
-		key, ok, err := p.Key(e)
-		switch {
-		case err != nil && !f.skip[e.Stream]:
-			f.park(e, err)
-		case err == nil && ok:
-			feeding = append(feeding, keyed{key, e})
+		// An event that can't be read parks its stream in its turn: what came before it is still folded.
+		if key, ok, err := p.Key(e); ok || err != nil {
+			feeding = append(feeding, keyed{key, e, err})
 		}
 	}
 	if len(feeding) == 0 {
@@ -75,6 +73,10 @@ func foldBatch(ctx context.Context, p Projection, db sqlx.QueryerContext, read s
 func (f *folding) fold(ctx context.Context, k keyed) error {
 	if f.skip[k.event.Stream] {
 		f.tally.Waiting++
+		return nil
+	}
+	if k.err != nil {
+		f.park(k.event, k.err)
 		return nil
 	}
 	step, err := f.rows.Fold(k.key, k.event)
@@ -143,7 +145,7 @@ func distinct(all []keyed) (streams, keys []string) {
 			seenStreams[k.event.Stream] = true
 			streams = append(streams, k.event.Stream)
 		}
-		if !seenKeys[k.key] {
+		if k.err == nil && !seenKeys[k.key] {
 			seenKeys[k.key] = true
 			keys = append(keys, k.key)
 		}

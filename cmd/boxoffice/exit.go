@@ -80,6 +80,9 @@ func (c *cli) end(ctx context.Context, command string, err error) int {
 	case errors.Is(err, config.ErrNoDemo):
 		c.say("%s: %v\nStart one: go run ./cmd/demo --data %s", command, err, c.data)
 		return exitUnreachable
+	case errors.As(err, &unwritten):
+		c.say("%s: %v", command, err)
+		return exitFault
 	case errors.As(err, &gone), offline(err):
 		c.say("%s: %v\nIs it running, and is the address right? The address comes from --data, a flag or the environment: boxoffice help environment", command, err)
 		return exitUnreachable
@@ -102,7 +105,7 @@ func offline(err error) bool {
 	var network net.Error
 	var refused *pq.Error
 	switch {
-	case errors.As(err, &network), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.As(err, &network) && !local(err), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return true
 	case errors.Is(err, sarama.ErrOutOfBrokers), errors.Is(err, sarama.ErrNotConnected), errors.Is(err, sarama.ErrClosedClient):
 		return true
@@ -111,6 +114,12 @@ func offline(err error) bool {
 		return refused.Code == pqerror.CannotConnectNow || refused.Code == pqerror.AdminShutdown || refused.Code == pqerror.CrashShutdown
 	}
 	return false
+}
+
+// local reports whether a fault is this machine's: an address that can't be listened on, a full disk.
+func local(err error) bool {
+	var operation *net.OpError
+	return errors.As(err, &operation) && operation.Op == "listen"
 }
 
 // advice is what an operator may do about a fault.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 
@@ -24,12 +25,9 @@ environment, and every variable is also a flag: boxoffice help environment.`,
   boxoffice serve --roles relay,projections --no-migrate`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			parsed, err := config.ParseRoles(roles)
-			if err != nil {
-				return err
-			}
+			parsed, wrong := config.ParseRoles(roles)
 			cfg, err := config.Load(config.Source{Environ: c.environ, Flags: cmd.Flags(), Hostname: c.hostname, Roles: parsed})
-			if err != nil {
+			if err := errors.Join(wrong, err); err != nil {
 				return err
 			}
 			cfg.MigrateAtStart = !noMigrate

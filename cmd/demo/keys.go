@@ -45,7 +45,10 @@ func keptKeys(dir string) (keys, error) {
 	if text, err = json.Marshal(k); err != nil {
 		return k, fmt.Errorf("encode the demo's keys: %w", err)
 	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return k, fmt.Errorf("keep the demo's keys: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		return k, fmt.Errorf("keep the demo's keys: %w", err)
 	}
 	return k, nil

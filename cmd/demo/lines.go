@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -35,7 +36,24 @@ func newLines(w io.Writer) *lines {
 	return l
 }
 
+// say writes a line, however long that takes.
 func (l *lines) say(line string) { l.queue <- line }
+
+// tell writes a line unless nobody reads them: those who wait for an answer must not wait for that.
+func (l *lines) tell(line string) {
+	select {
+	case l.queue <- line:
+	default:
+	}
+}
+
+// printable is a text that does nothing to a terminal but to be seen.
+func printable(text string) string {
+	if quoted := strconv.QuoteToASCII(text); len(quoted) != len(text)+2 {
+		return quoted
+	}
+	return text
+}
 
 // close writes what is still to be written. Nobody may say anything after it.
 func (l *lines) close() {
@@ -48,12 +66,12 @@ func (l *lines) told(c domain.Command, _ commands.Origin, a commands.Answer, err
 	switch c := c.(type) {
 	case domain.PlaceOrder:
 		if err == nil && !a.Replayed {
-			l.say(fmt.Sprintf("order    %s  show %d  %s  %d %s", a.Order.OrderID, a.Order.ShowID, linesOf(a.Order.Lines), a.Order.Total.Amount, a.Order.Total.Currency))
+			l.tell(fmt.Sprintf("order    %s  show %d  %s  %d %s", a.Order.OrderID, a.Order.ShowID, linesOf(a.Order.Lines), a.Order.Total.Amount, a.Order.Total.Currency))
 		}
 	case domain.SettlePayment:
-		l.say("webhook  " + c.PaymentID + "  " + c.GatewayStatus + "  " + judged(a, err))
+		l.tell("webhook  " + printable(c.PaymentID) + "  " + printable(c.GatewayStatus) + "  " + judged(a, err))
 	case domain.FailPayment:
-		l.say("webhook  " + c.PaymentID + "  " + c.GatewayStatus + "  " + judged(a, err))
+		l.tell("webhook  " + printable(c.PaymentID) + "  " + printable(c.GatewayStatus) + "  " + judged(a, err))
 	}
 }
 

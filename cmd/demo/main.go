@@ -74,6 +74,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := o.log.UnmarshalText([]byte(level)); err != nil {
 		return o, fmt.Errorf("%w: --log-level: %w", errUsage, err)
 	}
+	if o.data == "" {
+		return o, fmt.Errorf("%w: --data must name a directory", errUsage)
+	}
 	data, err := filepath.Abs(o.data)
 	if err != nil {
 		return o, fmt.Errorf("--data: %w", err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"boxoffice/cmd/internal/config"
@@ -68,7 +69,7 @@ func serveDemo(ctx context.Context, o options, s *stack, stdout io.Writer, log *
 	if err != nil {
 		return errors.Join(err, listener.Close(), metrics.Close())
 	}
-	url := "http://" + listener.Addr().String()
+	url := "http://" + reachable(listener.Addr())
 	about := config.Demo{
 		URL: url, MetricsURL: "http://" + metrics.Addr().String() + "/metrics", OperatorKey: keys.Operator,
 		WebhookSecret: keys.Webhook, DatabaseURL: s.postgres.URL(database), KafkaBrokers: s.kafka.Brokers(), PID: os.Getpid(),
@@ -108,17 +109,10 @@ func serveDemo(ctx context.Context, o options, s *stack, stdout io.Writer, log *
 	return err
 }
 
-// empty removes what earlier runs left in the directory, except the lock that we hold.
+// empty removes what earlier runs left in the directory, and nothing else that may be there.
 func empty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("--fresh: %w", err)
-	}
-	for _, e := range entries {
-		if e.Name() == "LOCK" {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+	for _, name := range []string{"postgres", "kafka", keysFile, "demo.json"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("--fresh: %w", err)
 		}
 	}
@@ -141,6 +135,14 @@ func endWithParent(ctx context.Context, end func()) {
 			}
 		}
 	}
+}
+
+// reachable is an address that this machine can call, also where the demo listens on all of them.
+func reachable(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return a.String()
 }
 
 func loopback(a net.Addr) bool {

@@ -75,7 +75,7 @@ func NotFound(what string) *Problem {
 
 // Unauthorized is the refusal for want of a valid key: 401, the same whether it is missing or wrong.
 func Unauthorized() *Problem {
-	return newProblem(http.StatusUnauthorized, CodeUnauthorized, "A valid key is needed", "Send a valid key as Authorization: Bearer KEY.")
+	return newProblem(http.StatusUnauthorized, CodeUnauthorized, "A valid key is needed", "Send a valid key as Authorization: Bearer KEY, or an order's own token as Order-Token.")
 }
 
 // BadSignature is the refusal of a delivery that is not signed as agreed: 401.

@@ -99,6 +99,9 @@ func (d *ownerDelivery) Check(c *httpapi.Checks) {
 		return
 	}
 	c.Text("/payload/paymentId", d.Payload.PaymentID, maxPaymentID)
+	if d.Payload.Amount.Value < 0 {
+		c.Fail("/payload/amount", "must not be negative")
+	}
 	c.OptionalText("/payload/currency", d.Payload.Currency.Value, maxCurrency)
 	c.OptionalText("/payload/reference", d.Payload.Reference.Value, maxReference)
 	if c.Present("/payload/status", d.Payload.Status != "") {

@@ -39,18 +39,20 @@ func (p Problem) Error() string {
 	return p.Name + ": " + p.Wrong + " (for example " + p.Example + ")"
 }
 
-// Problems are the problems that Load or LoadTools returned, in order; nil if err is something else.
+// Problems are the problems that Load, LoadTools and ParseRoles returned, in order; nil if err is something else.
 func Problems(err error) []Problem {
 	var all interface{ Unwrap() []error }
-	if !errors.As(err, &all) {
+	var one Problem
+	switch {
+	case errors.As(err, &all):
+	case errors.As(err, &one):
+		return []Problem{one}
+	default:
 		return nil
 	}
 	var out []Problem
-	for _, one := range all.Unwrap() {
-		var p Problem
-		if errors.As(one, &p) {
-			out = append(out, p)
-		}
+	for _, e := range all.Unwrap() {
+		out = append(out, Problems(e)...)
 	}
 	return out
 }

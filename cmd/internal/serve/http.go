@@ -29,7 +29,7 @@ func (s *service) startHTTP(front start) error {
 		})
 	}
 	front("simulator", s.gateway.Run)
-	front("http", func(ctx context.Context) error {
+	front("http", s.whenDeciding(func(ctx context.Context) error {
 		listener := s.Listener
 		if listener == nil {
 			var err error
@@ -37,8 +37,9 @@ func (s *service) startHTTP(front start) error {
 				return err
 			}
 		}
+		s.Log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "roles", s.Config.Roles.String())
 		return httpapi.Serve(ctx, httpapi.NewServer(s.Config.HTTPAddr, handler, s.Log), listener)
-	})
+	}))
 	return nil
 }
 
@@ -49,7 +50,7 @@ func (s *service) routes() []httpapi.Route {
 		HoldTTL: s.Config.HoldTTL, Now: s.store.Now,
 	}
 	queries := projections.NewQueries(projections.QueryConfig{
-		DB: s.reads, Store: s.store, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
+		DB: s.reads, Store: s.readStore, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
 	})
 	pages := web.Routes(web.Config{
 		Shows: s.homeShows(queries), PublicURL: s.Config.PublicURL, Log: s.Log,
@@ -64,7 +65,7 @@ func (s *service) routes() []httpapi.Route {
 // homeShows lists the shows of the page at /.
 func (s *service) homeShows(queries *projections.Queries) func(context.Context) ([]web.Show, error) {
 	return func(ctx context.Context) ([]web.Show, error) {
-		views, err := queries.ShowsOn(ctx, web.MaxShows)
+		views, err := queries.ShowsOn(ctx, web.MaxShows+1) // one more tells the page that there are more
 		if err != nil {
 			return nil, err
 		}

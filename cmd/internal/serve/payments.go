@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
@@ -50,19 +49,21 @@ func (s *service) sendPayment(ctx context.Context, c domain.Command, o payments.
 // startPayments consumes what asks the gateway for something, and tries again what it could not do.
 func (s *service) startPayments(front start) {
 	processor := payments.NewProcessor(payments.ProcessorConfig{
-		DB: s.reads, Gateway: simulator.Name, Charger: s.gateway, Refunder: s.gateway, Streams: s.store.ReadStreams,
+		DB: s.reads, Gateway: simulator.Name, Charger: s.gateway, Refunder: s.gateway, Streams: s.readStore.ReadStreams,
 		Send: s.sendPayment, Now: s.store.Now, Log: s.Log,
 	})
-	front("payment retries", processor.Run)
-	front("payments", s.withTopics(func(ctx context.Context) error { return s.consumePayments(ctx, processor) }))
+	front("payment retries", s.whenDeciding(processor.Run))
+	front("payments", s.whenDeciding(s.withTopics(func(ctx context.Context) error {
+		return s.consumePayments(ctx, processor)
+	})))
 }
 
 func (s *service) consumePayments(ctx context.Context, processor *payments.Processor) (err error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLogger(s.Log))
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, s.watermill())
 	if err != nil {
 		return fmt.Errorf("payments router: %w", err)
 	}
-	deadLetters, err := messaging.OpenSingle(s.kafka, watermill.NewSlogLogger(s.Log))
+	deadLetters, err := messaging.OpenSingle(s.kafka, s.watermill())
 	if err != nil {
 		return fmt.Errorf("dead letters: %w", err)
 	}

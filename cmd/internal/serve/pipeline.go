@@ -13,7 +13,7 @@ import (
 )
 
 // closeTimeout is how long a router waits for its handlers when the process stops.
-const closeTimeout = 8 * time.Second
+const closeTimeout = 3 * time.Second
 
 // withTopics lets a part wait until all topics are there. Nothing else waits for Kafka.
 func (s *service) withTopics(run func(context.Context) error) func(context.Context) error {
@@ -28,7 +28,9 @@ func (s *service) withTopics(run func(context.Context) error) func(context.Conte
 
 func (s *service) relay(ctx context.Context) error {
 	open := func() (message.Publisher, error) { return messaging.Open(s.kafka) }
-	return eventstore.NewRelay(s.store, open, Route, eventstore.RelayConfig{Log: s.Log}).Run(ctx)
+	relay := eventstore.NewRelay(s.store, open, Route, eventstore.RelayConfig{Log: s.Log})
+	s.metrics.relay(relay)
+	return relay.Run(ctx)
 }
 
 // startProjections starts a consumer for each projection, each in a group of its own.
@@ -50,6 +52,7 @@ func (s *service) startProjections(back start) {
 				return err
 			},
 		})
+		s.metrics.projection(definition.Name, applier.Tally)
 		back("projection "+definition.Name, s.withTopics(consumer.Run))
 	}
 }

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"golang.org/x/sync/errgroup"
 
 	"boxoffice"
@@ -32,6 +35,7 @@ const (
 const (
 	firstPause = 100 * time.Millisecond // between tries to reach a server
 	lastPause  = 3 * time.Second
+	clockEvery = 30 * time.Second
 )
 
 // Options are what a program decides beside its configuration.
@@ -50,16 +54,19 @@ type Options struct {
 // service is one running process.
 type service struct {
 	Options
-	db      *sqlx.DB // the log
-	reads   *sqlx.DB // read models
-	store   *eventstore.Store
-	kafka   messaging.Config
-	writer  *commands.Writer
-	send    commands.Sender
-	metrics *metrics
-	secrets secrets
-	gateway *simulator.Simulator
-	parser  payments.StandardParser
+	db    *sqlx.DB // the log
+	reads *sqlx.DB // read models
+	store *eventstore.Store
+	// readStore reads the log for queries and payments, so that they never stand in front of an append.
+	readStore *eventstore.Store
+	deciding  <-chan struct{} // closed when the command bus has its handlers
+	kafka     messaging.Config
+	writer    *commands.Writer
+	send      commands.Sender
+	metrics   *metrics
+	secrets   secrets
+	gateway   *simulator.Simulator
+	parser    payments.StandardParser
 }
 
 // Run runs the roles until ctx ends, and then at most 10 s longer.
@@ -111,6 +118,7 @@ type start func(name string, run func(context.Context) error)
 func (s *service) wire(front, back start) error {
 	roles := s.Config.Roles
 	back("log", s.store.Run)
+	back("clock", s.syncClock)
 	front("metrics", s.serveMetrics)
 	if roles.Has(config.API) || roles.Has(config.Payments) {
 		if err := s.startWriter(back); err != nil {
@@ -121,7 +129,7 @@ func (s *service) wire(front, back start) error {
 		}
 	}
 	if roles.Has(config.API) {
-		front("timekeeper", commands.Timekeeper{Store: s.store, Send: s.send, Log: s.Log}.Run)
+		front("timekeeper", s.whenDeciding(commands.Timekeeper{Store: s.store, Send: s.send, Log: s.Log}.Run))
 		if err := s.startHTTP(front); err != nil {
 			return err
 		}
@@ -150,27 +158,50 @@ func (s *service) open() (err error) {
 		return err
 	}
 	s.store = eventstore.New(s.db, eventstore.Config{Log: s.Log, URL: s.Config.DatabaseURL.Reveal()})
+	s.readStore = eventstore.New(s.reads, eventstore.Config{Log: s.Log})
 	s.kafka, err = s.Config.Kafka.Messaging(s.Config.InstanceID)
 	return err
 }
 
-// prepare waits for Postgres and brings the schema up to date.
+// prepare waits for Postgres and its schema, which it brings up to date if it may.
 func (s *service) prepare(ctx context.Context) error {
-	err := patiently(ctx, s.Log, "waiting for Postgres", func() error {
-		if s.Config.MigrateAtStart {
-			return eventstore.Migrate(ctx, s.db, boxoffice.Schema())
+	migrate := s.Config.MigrateAtStart
+	return patiently(ctx, s.Log, "waiting for Postgres", func() (err error) {
+		if migrate {
+			if err := eventstore.Migrate(ctx, s.db, boxoffice.Schema()); refusedBy(err, pqerror.InsufficientPrivilege) {
+				s.Log.InfoContext(ctx, "this role may not change the schema, it is taken as it is")
+				migrate = false
+			} else if err != nil {
+				return err
+			}
 		}
-		return s.db.PingContext(ctx)
+		if s.secrets.customer, err = s.store.CustomerKey(ctx); err != nil {
+			return fmt.Errorf("read the customers' key: %w", err)
+		}
+		return errors.Join(s.store.SyncClock(ctx), s.readStore.SyncClock(ctx))
 	})
-	if err != nil {
-		return err
+}
+
+// syncClock keeps the readers' clock at the database's; the writer learns it at every append.
+func (s *service) syncClock(ctx context.Context) error {
+	ticker := time.NewTicker(clockEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if err := s.readStore.SyncClock(ctx); err != nil && ctx.Err() == nil {
+				s.Log.WarnContext(ctx, "the database's clock was not asked", "error", err)
+			}
+		}
 	}
-	key, err := s.store.CustomerKey(ctx)
-	if err != nil {
-		return fmt.Errorf("read the customers' key: %w", err)
-	}
-	s.secrets.customer = key
-	return s.store.SyncClock(ctx)
+}
+
+// refusedBy reports whether Postgres refused with one of these codes.
+func refusedBy(err error, codes ...pqerror.Code) bool {
+	refused, ok := errors.AsType[*pq.Error](err)
+	return ok && slices.Contains(codes, refused.Code)
 }
 
 // patiently tries until it works or ctx ends.
@@ -182,6 +213,9 @@ func patiently(ctx context.Context, log *slog.Logger, what string, try func() er
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if refusedBy(err, pqerror.InvalidPassword, pqerror.InvalidAuthorizationSpecification) {
+			return err // waiting does not make a password right
 		}
 		log.WarnContext(ctx, what, "error", err)
 		select {

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -18,7 +19,7 @@ func (s *service) startWriter(back start) error {
 	snapshots := commands.NewSnapshotter(s.store, s.Log)
 	s.writer = commands.NewWriter(s.store, s.Log, s.metrics.writer(), snapshots.Dirty())
 	bus := messaging.NewBus(messaging.BusConfig{Busy: commands.ErrOverloaded, Gone: commands.ErrUnavailable})
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, watermill.NewSlogLogger(s.Log))
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, s.watermill())
 	if err != nil {
 		return fmt.Errorf("command router: %w", err)
 	}
@@ -35,6 +36,7 @@ func (s *service) startWriter(back start) error {
 		return fmt.Errorf("command bus: %w", err)
 	}
 	s.send = s.told(commands.NewSender(commandBus))
+	s.deciding = router.Running()
 	back("writer", s.writer.Run)
 	back("snapshots", snapshots.Run)
 	back("command bus", func(ctx context.Context) error {
@@ -44,6 +46,23 @@ func (s *service) startWriter(back start) error {
 		return bus.Close()
 	})
 	return nil
+}
+
+// whenDeciding lets a part that sends commands wait until there is somebody to decide them.
+func (s *service) whenDeciding(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-s.deciding:
+			return run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// watermill is the log for Watermill's routers, which tell at length what is of interest to their debuggers.
+func (s *service) watermill() watermill.LoggerAdapter {
+	return watermill.NewSlogLoggerWithLevelMapping(s.Log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 }
 
 // told lets the program hear of every decided command.
