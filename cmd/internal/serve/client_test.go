@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"testing"
 	"time"
 
 	"boxoffice/domain"
@@ -19,8 +18,9 @@ import (
 
 // client speaks HTTP to one process, from any goroutine.
 type client struct {
-	o   *office
-	url string
+	o     *office
+	url   string
+	limit time.Duration // of one request; 0: that of the office
 }
 
 // answer is what came back. Status 0: nothing did, and err says why.
@@ -36,6 +36,11 @@ func (a answer) String() string { return fmt.Sprintf("%d %s %v", a.status, a.bod
 // send sends one request. headers are names and values in turn.
 func (c client) send(method, path string, body []byte, headers ...string) answer {
 	ctx := context.WithoutCancel(c.o.t.Context())
+	if c.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.limit)
+		defer cancel()
+	}
 	request, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
 	if err != nil {
 		return answer{err: err}
@@ -62,9 +67,17 @@ func (c client) send(method, path string, body []byte, headers ...string) answer
 func (c client) asOperator(method, path string, body any, headers ...string) answer {
 	var text []byte
 	if body != nil {
-		text, _ = json.Marshal(body) // bodies of tests have a form
+		text = c.o.encode(body)
 	}
 	return c.send(method, path, text, append(headers, "Authorization", "Bearer "+operatorKey)...)
+}
+
+func (o *office) encode(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		o.t.Error(err)
+	}
+	return text
 }
 
 // createShow puts a show on sale, as soon as the process answers. Ticket types are numbered from 1.
@@ -85,86 +98,6 @@ func (c client) createShow(id int64, capacities ...int64) {
 		}
 		return a.String()
 	})
-}
-
-// wish is an order in the owner's format. What is left out is one ticket of type 1 of show 1, under the customer's name as key.
-type wish struct {
-	customer   string
-	key        string
-	show       int64
-	ticketType int64
-	quantity   int64
-	method     string
-	at         string // requestDS as it is sent
-}
-
-// placed is the answer to a wish.
-type placed struct {
-	answer
-	orderID   string
-	code      string // payload.code of a refusal
-	available int64
-	held      int64
-	message   string
-	again     bool // it was answered before
-}
-
-func (w wish) body() []byte {
-	pick := func(n, missing int64) int64 {
-		if n == 0 {
-			return missing
-		}
-		return n
-	}
-	if w.key == "" {
-		w.key = w.customer
-	}
-	if w.at == "" {
-		w.at = time.Now().UTC().Format(time.RFC3339)
-	}
-	payload := map[string]any{"ticketId": pick(w.ticketType, 1), "eventId": pick(w.show, 1), "quantity": pick(w.quantity, 1)}
-	if w.method != "" {
-		payload["paymentMethod"] = w.method
-	}
-	text, _ := json.Marshal(map[string]any{
-		"header":  map[string]any{"requestId": w.key, "requestDS": w.at, "uName": w.customer},
-		"payload": payload,
-	})
-	return text
-}
-
-func (c client) place(w wish) placed {
-	p := placed{answer: c.send("POST", "/orders/ticket", w.body())}
-	var envelope struct {
-		Header struct {
-			ResponseCode, ResponseMessage string
-		}
-		Payload struct {
-			OrderID         string `json:"orderId"`
-			Code            string
-			Available, Held int64
-		}
-	}
-	if p.err == nil {
-		p.err = json.Unmarshal(p.body, &envelope)
-	}
-	p.orderID, p.code, p.message = envelope.Payload.OrderID, envelope.Payload.Code, envelope.Header.ResponseMessage
-	p.available, p.held = envelope.Payload.Available, envelope.Payload.Held
-	p.again = p.header.Get("Idempotency-Replayed") == "true"
-	if (p.status == http.StatusOK) != (p.orderID != "") || (p.status == http.StatusOK) != (envelope.Header.ResponseCode == "00") {
-		p.err = fmt.Errorf("neither yes nor no: %s", p.answer)
-	}
-	return p
-}
-
-// mustPlace places an order that has to be accepted.
-func (c client) mustPlace(w wish) string {
-	c.o.t.Helper()
-	p := c.place(w)
-	if p.status != http.StatusOK || p.err != nil {
-		c.o.t.Fatalf("order of %s: %s %v", w.customer, p.answer, p.err)
-	}
-	return p.orderID
 }
 
 // webhook delivers, signed, what a gateway says of a payment; it may be named by its order.
@@ -252,30 +185,6 @@ func (c client) countOrders(filter string) int {
 		}
 		cursor = "&cursor=" + url.QueryEscape(page.Next)
 	}
-}
-
-// parallel does something n times, at most width at once, and returns what each came to.
-func parallel[T any](t *testing.T, n, width int, do func(i int) T) []T {
-	t.Helper()
-	results := make([]T, n)
-	next := make(chan int)
-	done := make(chan struct{})
-	for range width {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			for i := range next {
-				results[i] = do(i)
-			}
-		}()
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	for range width {
-		<-done
-	}
-	return results
 }
 
 // decode reads a good answer's body.

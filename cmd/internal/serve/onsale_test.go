@@ -51,7 +51,7 @@ func TestTwoThousandBuyersForFiveHundredTickets(t *testing.T) {
 }
 
 func TestAfterABurstEverythingReachesTheHeadWithoutAnotherOrder(t *testing.T) {
-	const orders = 1000
+	const orders = 700
 	o, p := running(t, longHold)
 	p.createShow(1, orders)
 	ids := parallel(t, orders, 64, func(i int) string { return p.place(wish{customer: fmt.Sprint("buyer-", i)}).orderID })

@@ -267,4 +267,3 @@ func TestARepeatGetsTheFirstAnswer(t *testing.T) {
 		t.Errorf("the log has %d orders", n)
 	}
 }
-
