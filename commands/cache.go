@@ -30,6 +30,9 @@ type show struct {
 	changed int       // members and events since a snapshot was asked for
 }
 
+// dueSlack is how far the clocks of two processes may be apart where they judge whether work is due.
+const dueSlack = 5 * time.Second
+
 // snapshotEvery is after how many members of events a show is dirty enough for a snapshot.
 const snapshotEvery = 20_000
 
@@ -197,7 +200,7 @@ func (c *cache) due(at time.Time, rules *domain.Batch) []eventstore.Due {
 			next = after.Due()
 		}
 		earlier := !next.IsZero() && (s.due.IsZero() || next.Before(s.due))
-		passed := !s.due.IsZero() && !s.due.After(at)
+		passed := !s.due.IsZero() && !s.due.After(at.Add(dueSlack)) // another process may see it passed already, and have moved it
 		if s.unsure || (earlier || passed) && !next.Equal(s.due) {
 			rows = append(rows, eventstore.Due{ShowID: id, At: next})
 		}

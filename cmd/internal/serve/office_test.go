@@ -227,14 +227,19 @@ func (o *office) number(query string, args ...any) int64 {
 // eventually looks until something is so, at first often. What is not so yet says why.
 func eventually(t *testing.T, what string, so func() string) {
 	t.Helper()
-	end := time.Now().Add(patience)
+	within(t, patience, what, so)
+}
+
+func within(t *testing.T, limit time.Duration, what string, so func() string) {
+	t.Helper()
+	end := time.Now().Add(limit)
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		not := so()
 		if not == "" {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within %s: %s", what, patience, not)
+			t.Fatalf("%s: not within %s: %s", what, limit, not)
 		}
 		<-time.After(pause)
 	}

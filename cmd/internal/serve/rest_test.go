@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -13,7 +14,12 @@ import (
 // read all that is in their topics, and the log has not grown meanwhile.
 func (o *office) awaitRest() {
 	o.t.Helper()
-	eventually(o.t, "everything has caught up", func() string {
+	o.awaitRestWithin(patience)
+}
+
+func (o *office) awaitRestWithin(limit time.Duration) {
+	o.t.Helper()
+	within(o.t, limit, "everything has caught up", func() string {
 		head := o.head()
 		if relayed := o.relayed(); relayed != head {
 			return fmt.Sprintf("the relay is at %d of %d", relayed, head)
