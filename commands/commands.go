@@ -56,7 +56,7 @@ var errUnfit = errors.New("command does not fit the log")
 // Limits of the write side.
 const (
 	maxBatch     = 512             // commands decided together
-	ownShare     = 3               // of a full batch, what the service sends itself gets a part of so many
+	ownShare     = 8               // of a full batch, what the service sends itself gets a part of so many
 	ownLeast     = 8               // and never less than so many
 	maxQueue     = 8192            // commands that wait for the writer
 	drainLimit   = 3 * time.Second // how long a stopping writer works on what it has taken

@@ -103,6 +103,9 @@ func (a *Applier) Apply(ctx context.Context, topic string, partition int32, batc
 	events := make([]eventstore.Recorded, 0, len(batch))
 	var foreign int64
 	for _, m := range batch {
+		if m.Message == nil {
+			continue // of a stream that this projection does not look at
+		}
 		e, err := eventstore.FromMessage(m.Message)
 		if err != nil {
 			foreign++
@@ -141,6 +144,10 @@ func (a *Applier) write(ctx context.Context, stored, next checkpoint, f *folding
 			_ = tx.Rollback() // the first error says why
 		}
 	}()
+	// What a crash takes is taken with its checkpoint and comes again from Kafka, so nobody waits for the disk here.
+	if _, err := tx.ExecContext(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
 	if err := stored.move(ctx, tx, a.projection.Definition().Name, next); err != nil {
 		return err
 	}

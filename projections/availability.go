@@ -18,7 +18,7 @@ import (
 func Availability() *Model[ShowState] {
 	return &Model[ShowState]{
 		Def: Definition{
-			Name: "availability", Number: 1, Topic: OrdersTopic,
+			Name: "availability", Number: 1, Topic: OrdersTopic, Prefix: "show-",
 			Tables: []string{"availability", "shows", "ticket_types"},
 		},
 		KeyOf:  showKey,

@@ -77,7 +77,7 @@ func (f *folding) fold(ctx context.Context, k keyed) error {
 	}
 	if k.err != nil {
 		f.park(k.event, k.err)
-		return nil
+		return nil //nolint:nilerr // the parked stream tells of it
 	}
 	step, err := f.rows.Fold(k.key, k.event)
 	culprit := k.event

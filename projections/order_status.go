@@ -12,7 +12,7 @@ import (
 // OrderStatus is the read model of orders: one row per order, fed by the order's stream alone.
 func OrderStatus() *Model[OrderState] {
 	return &Model[OrderState]{
-		Def:    Definition{Name: "order_status", Number: 1, Topic: OrdersTopic, Tables: []string{"order_status"}},
+		Def:    Definition{Name: "order_status", Number: 1, Topic: OrdersTopic, Prefix: "order-", Tables: []string{"order_status"}},
 		KeyOf:  orderKey,
 		Decode: decodeOrder,
 		Apply:  applyOrder,

@@ -21,6 +21,7 @@ type Definition struct {
 	Name   string   // names its checkpoints and parked streams
 	Number int      // of its form; a new number is built by replay beside the old one
 	Topic  string   // the topic that carries its streams, without the deployment's prefix
+	Prefix string   // of its streams' names, so that others need not be decoded; empty: it looks at all
 	Tables []string // what Save writes, and nothing else does
 }
 

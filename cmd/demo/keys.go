@@ -64,7 +64,7 @@ func random() []byte {
 func (k keys) config(o options, about config.Demo) config.Config {
 	return config.Config{
 		DatabaseURL: config.URL(about.DatabaseURL),
-		Kafka:       config.Kafka{Brokers: about.KafkaBrokers, Partitions: 8, Replication: 1, CreateTopics: true},
+		Kafka:       config.Kafka{Brokers: about.KafkaBrokers, Partitions: 4, Replication: 1, CreateTopics: true},
 		InstanceID:  "demo", PublicURL: about.URL,
 		SecretKeys:     config.Secrets{config.Secret(k.Secret)},
 		OperatorKeys:   config.OperatorKeys{{Name: "demo", Role: "admin", Key: config.Secret(k.Operator)}},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -68,12 +69,13 @@ func (*batchSession) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 func (s *batchSession) ConsumeClaim(session sarama.ConsumerGroupSession, gc sarama.ConsumerGroupClaim) error {
 	claim := Claim{Topic: s.consumer.cfg.bare(gc.Topic()), Partition: gc.Partition()}
 	var rest *sarama.ConsumerMessage // did not fit into the batch before
+	var began time.Time              // of the batch before
 	for {
-		batch, left, ok := s.gather(session.Context(), gc.Messages(), rest)
+		batch, left, ok := s.gather(session.Context(), gc.Messages(), rest, began)
 		if !ok {
 			return nil
 		}
-		rest = left
+		rest, began = left, time.Now()
 		if !s.handle(session.Context(), claim, batch) {
 			return nil
 		}
@@ -81,8 +83,10 @@ func (s *batchSession) ConsumeClaim(session sarama.ConsumerGroupSession, gc sara
 	}
 }
 
-// gather waits for one message and takes what else is buffered; ok is false when the claim has ended.
-func (s *batchSession) gather(ctx context.Context, in <-chan *sarama.ConsumerMessage, first *sarama.ConsumerMessage) (batch []Message, rest *sarama.ConsumerMessage, ok bool) {
+// gather waits for one message and takes what else is buffered; ok is false when the claim has ended. Where
+// messages come all the time it leaves a pause between batches, in which the next one grows: a transaction costs
+// the same for ten messages as for a hundred. A message that comes alone is handed over at once.
+func (s *batchSession) gather(ctx context.Context, in <-chan *sarama.ConsumerMessage, first *sarama.ConsumerMessage, began time.Time) (batch []Message, rest *sarama.ConsumerMessage, ok bool) {
 	if first == nil {
 		select {
 		case first, ok = <-in:
@@ -93,7 +97,14 @@ func (s *batchSession) gather(ctx context.Context, in <-chan *sarama.ConsumerMes
 			return nil, nil, false
 		}
 	}
-	batch, size := append(batch, received(ctx, first)), len(first.Value)
+	if pause := batchPause - time.Since(began); pause > 0 && len(in) < s.consumer.batch.Max {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, nil, false
+		}
+	}
+	batch, size := append(batch, s.received(ctx, first)), len(first.Value)
 	for len(batch) < s.consumer.batch.Max {
 		select {
 		case m, open := <-in:
@@ -103,12 +114,19 @@ func (s *batchSession) gather(ctx context.Context, in <-chan *sarama.ConsumerMes
 			if size += len(m.Value); size > maxBatchBytes {
 				return batch, m, true
 			}
-			batch = append(batch, received(ctx, m))
+			batch = append(batch, s.received(ctx, m))
 		default:
 			return batch, nil, true
 		}
 	}
 	return batch, nil, true
+}
+
+func (s *batchSession) received(ctx context.Context, in *sarama.ConsumerMessage) Message {
+	if wants := s.consumer.batch.Wants; wants != nil && !wants(in.Key) {
+		return Message{Offset: in.Offset}
+	}
+	return received(ctx, in)
 }
 
 func received(ctx context.Context, in *sarama.ConsumerMessage) Message {

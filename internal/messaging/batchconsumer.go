@@ -15,6 +15,7 @@ import (
 const (
 	defaultBatch  = 1000
 	maxBatchBytes = 4 << 20
+	batchPause    = 40 * time.Millisecond // from the beginning of one batch to that of the next, unless it is full
 	firstRetry    = 100 * time.Millisecond
 	lastRetry     = 5 * time.Second
 	rejoinFirst   = 20 * time.Millisecond
@@ -48,7 +49,10 @@ type BatchHandler func(ctx context.Context, claim Claim, batch []Message) error
 type BatchConfig struct {
 	Group  string   // of this handler alone
 	Topics []string // without prefix
-	Max    int      // messages per batch; 0 means 1000. A batch has at most 4 MiB unless one message is larger
+	// Wants says by its key whether a message has to be decoded; others are handed over with their place only
+	// (Message is nil). Nil: all of them.
+	Wants func(key []byte) bool
+	Max   int // messages per batch; 0 means 1000. A batch has at most 4 MiB unless one message is larger
 	// Start returns the offset at which to read a partition that was just assigned, oldest ≤ offset ≤ newest
 	// (the next to be written), wherever the group has been. An error is retried. Nil: the group's own offset.
 	Start  func(ctx context.Context, topic string, partition int32, oldest, newest int64) (int64, error)

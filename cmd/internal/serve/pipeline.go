@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -40,6 +41,7 @@ func (s *service) startProjections(back start) {
 		applier := projections.NewApplier(p, s.reads, s.store, s.Log)
 		consumer := messaging.NewBatchConsumer(s.kafka, messaging.BatchConfig{
 			Group: "projection-" + definition.Name, Topics: []string{definition.Topic}, Start: applier.Start, Log: s.Log,
+			Wants: func(key []byte) bool { return bytes.HasPrefix(key, []byte(definition.Prefix)) },
 			Handle: func(ctx context.Context, claim messaging.Claim, batch []messaging.Message) error {
 				messages := make([]projections.Message, len(batch))
 				for i, m := range batch {
