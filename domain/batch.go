@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -51,112 +52,28 @@ func NewBatch(at time.Time, states States) *Batch {
 	}
 }
 
-// The phases of a batch, in the order in which its commands are decided and its events are written.
-const (
-	phaseSettle     = 1 + iota // settlements of live holds
-	phaseExpire                // ends of due holds
-	phaseRelease               // releases, cancellations, and what touches no show
-	phaseSettleLate            // settlements of ended orders
-	phaseChange                // changes of shows
-	phasePlace                 // placements
-)
-
 // Phase tells where in the batch a command belongs: commands are decided in the order of their phases,
 // and within one in the order they came. It depends on the states only, not on what was decided since.
-func (b *Batch) Phase(c Command) int {
-	switch c := c.(type) {
-	case SettlePayment:
-		orderID, _ := OrderOf(c.PaymentID)
-		switch o := b.states.Orders[orderID]; {
-		case o == nil:
-			return phaseRelease
-		case o.Status.Live():
-			return phaseSettle
-		case o.Status == Canceled && !o.EverCompleted:
-			return phaseSettleLate
-		default:
-			return phaseRelease
-		}
-	case EndDue:
-		return phaseExpire
-	case CreateShow, ChangeShow, AddTicketType, ChangeTicketType, PauseSales, ResumeSales, CancelShow:
-		return phaseChange
-	case PlaceOrder:
-		return phasePlace
-	default:
-		return phaseRelease
-	}
-}
+func (b *Batch) Phase(c Command) int { return c.phase(b) }
 
 // Decide decides one command: first all of its events, on the drafts as they are, and only then the
 // drafts evolve. So a refusal or a panic leaves no trace. Errors: *Rejection, ErrWait; anything else is a
 // fault of the caller, such as a payment that should have been loaded.
 func (b *Batch) Decide(commandID string, c Command) (Result, error) {
-	if !known(c) {
+	// A pointer to a command has its methods too, but may be nil, and answers elsewhere go by the type.
+	if t := reflect.TypeOf(c); t == nil || t.Kind() != reflect.Struct {
 		return Result{}, fmt.Errorf("decide: %T is no command of this package", c)
 	}
 	if _, placed := b.placed[c.Needs().OrderID]; placed {
 		return Result{}, ErrWait
 	}
 	p := &plan{batch: b, commandID: kept(commandID)}
-	if err := p.decide(c); err != nil {
+	if err := c.decide(p); err != nil {
 		return Result{}, err
 	}
 	p.result.Changed = len(p.moves)+len(p.changes)+len(p.facts) > 0
-	b.commit(b.Phase(c), p)
+	b.commit(c.phase(b), p)
 	return p.result, nil
-}
-
-func (p *plan) decide(c Command) error {
-	switch c := c.(type) {
-	case PlaceOrder:
-		return p.placeOrder(c)
-	case RequestPayment:
-		return p.requestPayment(c)
-	case CancelOrder:
-		return p.cancelOrder(c)
-	case RecordInstruction:
-		return p.recordInstruction(c)
-	case SettlePayment:
-		return p.settlePayment(c)
-	case FailPayment:
-		return p.failPayment(c)
-	case EndDue:
-		p.endDue(c)
-		return nil
-	case RecordRefund:
-		return p.recordRefund(c)
-	case ResolveOpenItem:
-		return p.resolveOpenItem(c)
-	case CreateShow:
-		return p.createShow(c)
-	case ChangeShow:
-		return p.changeShow(c)
-	case AddTicketType:
-		return p.addTicketType(c)
-	case ChangeTicketType:
-		return p.changeTicketType(c)
-	case PauseSales:
-		return p.pauseSales(c)
-	case ResumeSales:
-		return p.resumeSales(c)
-	case CancelShow:
-		return p.cancelShow(c)
-	default:
-		return nil
-	}
-}
-
-// known reports whether a command is one of this package's, by value: the methods of a nil pointer would panic.
-func known(c Command) bool {
-	switch c.(type) {
-	case PlaceOrder, RequestPayment, CancelOrder, RecordInstruction, SettlePayment, FailPayment, EndDue,
-		RecordRefund, ResolveOpenItem, CreateShow, ChangeShow, AddTicketType, ChangeTicketType,
-		PauseSales, ResumeSales, CancelShow:
-		return true
-	default:
-		return false
-	}
 }
 
 // Order is the order as the batch leaves it, or nil. It must not be changed.

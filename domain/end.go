@@ -28,7 +28,19 @@ func (p *plan) end(order *Order, kind movement, reason CancelReason, note string
 	return nil
 }
 
-func (p *plan) cancelOrder(c CancelOrder) error {
+// CancelOrder ends an order: a live one for its customer or an operator, a completed one for an operator only.
+type CancelOrder struct {
+	OrderID    string
+	ByOperator bool
+	Note       string
+}
+
+// Needs names the order.
+func (c CancelOrder) Needs() Needs { return needsOrder(c.OrderID) }
+
+func (c CancelOrder) phase(*Batch) int { return phaseRelease }
+
+func (c CancelOrder) decide(p *plan) error {
 	order := p.batch.Order(c.OrderID)
 	if order == nil {
 		return notFound(WhatOrder, c.OrderID)
@@ -81,33 +93,3 @@ func (p *plan) giveBack(order *Order, reason CancelReason, refund RefundReason, 
 	}
 	return nil
 }
-
-// endDue ends what is due on a show, as much of it as the batch has room for.
-func (p *plan) endDue(c EndDue) {
-	p.result.ShowID = c.ShowID
-	show := p.batch.Show(c.ShowID)
-	if show == nil {
-		return
-	}
-	kind, reason, most := movedExpired, ReasonHoldExpired, MaxDuePerBatch
-	if show.Canceled {
-		kind, reason, most = movedReleased, ReasonShowCanceled, MaxCanceledPerBatch
-	}
-	room := most - p.batch.ended
-	for _, orderID := range show.DueOrders(p.batch.at, room) {
-		// An order that was not loaded, or not whole, stays due: the next batch loads it.
-		order := p.batch.Order(orderID)
-		if order == nil || !order.Status.Live() || p.end(order, kind, reason, "", nil) != nil {
-			continue
-		}
-		p.ended++
-	}
-	if show.Canceled {
-		p.endSold(show, room-p.ended)
-	}
-}
-
-// endSold is the place where the completed orders of a canceled show are given back, room of them at a
-// time. Selling to a canceled show is impossible already; until a show can be canceled from outside there
-// are none.
-func (p *plan) endSold(*Show, int) {}

@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // named finds the order and the payment that a delivery speaks of. An order's id names the payment that
@@ -85,7 +86,21 @@ func (p *plan) expire(payments []*Payment, but *Payment) {
 	}
 }
 
-func (p *plan) recordInstruction(c RecordInstruction) error {
+// RecordInstruction stores what the gateway answered to a charge.
+type RecordInstruction struct {
+	PaymentID string
+	QR        string
+	URL       string
+	ChargeID  string
+	ExpiresAt time.Time
+}
+
+// Needs names the order of the payment, if the id has the form of one.
+func (c RecordInstruction) Needs() Needs { return needsOrder(c.PaymentID) }
+
+func (c RecordInstruction) phase(*Batch) int { return phaseRelease }
+
+func (c RecordInstruction) decide(p *plan) error {
 	order, pay, err := p.named(c.PaymentID)
 	if err != nil || order == nil {
 		return err
@@ -109,7 +124,18 @@ func (p *plan) recordInstruction(c RecordInstruction) error {
 	return nil
 }
 
-func (p *plan) requestPayment(c RequestPayment) error {
+// RequestPayment asks for one more payment of a live order. An older one that is still open is voided.
+type RequestPayment struct {
+	OrderID string
+	Method  PaymentMethod
+}
+
+// Needs names the order.
+func (c RequestPayment) Needs() Needs { return needsOrder(c.OrderID) }
+
+func (c RequestPayment) phase(*Batch) int { return phaseRelease }
+
+func (c RequestPayment) decide(p *plan) error {
 	order := p.batch.Order(c.OrderID)
 	if order == nil {
 		return notFound(WhatOrder, c.OrderID)
@@ -153,7 +179,20 @@ func (p *plan) requestPayment(c RequestPayment) error {
 	return nil
 }
 
-func (p *plan) failPayment(c FailPayment) error {
+// FailPayment reports that no money will come with a payment. PaymentID may be a payment's id or an order's.
+type FailPayment struct {
+	Gateway       string
+	PaymentID     string
+	GatewayStatus string
+	Detail        string
+}
+
+// Needs names the order, if the id has the form of one, and the inbox for a delivery that matches nothing.
+func (c FailPayment) Needs() Needs { return needsOrderOrInbox(c.PaymentID) }
+
+func (c FailPayment) phase(*Batch) int { return phaseRelease }
+
+func (c FailPayment) decide(p *plan) error {
 	c.Gateway, c.PaymentID = kept(c.Gateway), kept(c.PaymentID)
 	c.GatewayStatus, c.Detail = kept(c.GatewayStatus), kept(c.Detail)
 	order, pay, err := p.named(c.PaymentID)

@@ -23,7 +23,23 @@ const (
 // ErrOrderID is returned for an order id that has not the form of one or is taken. The caller draws another.
 var ErrOrderID = errors.New("order id is malformed or taken")
 
-func (p *plan) placeOrder(c PlaceOrder) error {
+// PlaceOrder asks for tickets of one show; all lines or none.
+type PlaceOrder struct {
+	OrderID     string // drawn by the caller for each try; used up only if the order is accepted
+	ShowID      int64
+	Lines       []HeldLine
+	CustomerRef string
+	Method      PaymentMethod // empty: the show's first
+	RequestedAt time.Time     // requestDS of the owner's format, or zero
+	TTL         time.Duration // how long the tickets are held
+}
+
+// Needs names the show.
+func (c PlaceOrder) Needs() Needs { return Needs{ShowID: c.ShowID} }
+
+func (c PlaceOrder) phase(*Batch) int { return phasePlace }
+
+func (c PlaceOrder) decide(p *plan) error {
 	if orderID, ok := OrderOf(c.OrderID); !ok || orderID != c.OrderID || p.batch.Order(c.OrderID) != nil {
 		return fmt.Errorf("place %q: %w", c.OrderID, ErrOrderID)
 	}

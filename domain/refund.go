@@ -16,7 +16,22 @@ func (p *plan) requestRefund(status OrderStatus, order *Order, pay *Payment, rea
 	})
 }
 
-func (p *plan) recordRefund(c RecordRefund) error {
+// RecordRefund stores what became of a refund at the gateway. Failed means that it was given up.
+type RecordRefund struct {
+	PaymentID string
+	RefundID  string
+	Failed    bool
+	GatewayID string
+	Attempts  int
+	Detail    string
+}
+
+// Needs names the order of the payment, if the id has the form of one.
+func (c RecordRefund) Needs() Needs { return needsOrder(c.PaymentID) }
+
+func (c RecordRefund) phase(*Batch) int { return phaseRelease }
+
+func (c RecordRefund) decide(p *plan) error {
 	order, pay, err := p.named(c.PaymentID)
 	if err != nil || order == nil {
 		return err
@@ -47,7 +62,28 @@ func (p *plan) recordRefund(c RecordRefund) error {
 	return nil
 }
 
-func (p *plan) resolveOpenItem(c ResolveOpenItem) error {
+// ResolveOpenItem closes an open item with a reason. Stream and Version are those of the event that opened it.
+type ResolveOpenItem struct {
+	Stream  string
+	Version int64
+	Reason  string
+}
+
+// Needs names the order of a payment's open item, or the inbox in which the item stands.
+func (c ResolveOpenItem) Needs() Needs {
+	switch kind, id := ParseStream(c.Stream); kind {
+	case StreamPayment:
+		return needsOrder(id)
+	case StreamInbox:
+		return Needs{Stream: c.Stream}
+	default:
+		return Needs{}
+	}
+}
+
+func (c ResolveOpenItem) phase(*Batch) int { return phaseRelease }
+
+func (c ResolveOpenItem) decide(p *plan) error {
 	if err := checkText("/reason", "reason", c.Reason, 1, MaxReason); err != nil {
 		return err
 	}

@@ -2,8 +2,35 @@ package domain
 
 import "strings"
 
-// settlePayment judges money that has come. It always ends as tickets, a refund or an open item.
-func (p *plan) settlePayment(c SettlePayment) error {
+// SettlePayment reports money. PaymentID may be a payment's id or an order's.
+type SettlePayment struct {
+	Gateway       string
+	PaymentID     string
+	Amount        *int64 // nil: not told, taken as right
+	Currency      string // empty: not told, taken as right
+	Reference     string // the gateway's id of the money, if it has one
+	GatewayStatus string
+}
+
+// Needs names the order, if the id has the form of one, and the inbox for a delivery that matches nothing.
+func (c SettlePayment) Needs() Needs { return needsOrderOrInbox(c.PaymentID) }
+
+func (c SettlePayment) phase(b *Batch) int {
+	orderID, _ := OrderOf(c.PaymentID)
+	switch o := b.states.Orders[orderID]; {
+	case o == nil:
+		return phaseRelease
+	case o.Status.Live():
+		return phaseSettle
+	case o.Status == Canceled && !o.EverCompleted:
+		return phaseSettleLate
+	default:
+		return phaseRelease
+	}
+}
+
+// decide judges money that has come. It always ends as tickets, a refund or an open item.
+func (c SettlePayment) decide(p *plan) error {
 	c.Gateway, c.PaymentID, c.Currency = kept(c.Gateway), kept(c.PaymentID), kept(c.Currency)
 	c.Reference, c.GatewayStatus = kept(c.Reference), kept(c.GatewayStatus)
 	order, pay, err := p.named(c.PaymentID)

@@ -6,7 +6,24 @@ import (
 	"time"
 )
 
-func (p *plan) createShow(c CreateShow) error {
+// CreateShow puts a show on the books. ShowID 0 is not allowed: the caller draws one where the client gave none.
+type CreateShow struct {
+	ShowID         int64
+	Name           string
+	Venue          string
+	StartsAt       time.Time
+	TimeZone       string
+	Currency       string
+	PaymentMethods []PaymentMethod // empty: all that fit the currency
+	TicketTypes    []TicketType
+}
+
+// Needs names the show, which may exist already.
+func (c CreateShow) Needs() Needs { return Needs{ShowID: c.ShowID} }
+
+func (c CreateShow) phase(*Batch) int { return phaseChange }
+
+func (c CreateShow) decide(p *plan) error {
 	if p.batch.Show(c.ShowID) != nil {
 		return reject(Exists, "Show %d exists.", c.ShowID)
 	}
@@ -47,7 +64,20 @@ func (p *plan) changeable(showID int64) (*Show, error) {
 	return show, nil
 }
 
-func (p *plan) changeShow(c ChangeShow) error {
+// ChangeShow changes a show's description; nil leaves a part as it is.
+type ChangeShow struct {
+	ShowID   int64
+	Name     *string
+	Venue    *string
+	StartsAt *time.Time
+}
+
+// Needs names the show.
+func (c ChangeShow) Needs() Needs { return Needs{ShowID: c.ShowID} }
+
+func (c ChangeShow) phase(*Batch) int { return phaseChange }
+
+func (c ChangeShow) decide(p *plan) error {
 	show, err := p.changeable(c.ShowID)
 	if err != nil {
 		return err
@@ -67,7 +97,18 @@ func (p *plan) changeShow(c ChangeShow) error {
 	return nil
 }
 
-func (p *plan) addTicketType(c AddTicketType) error {
+// AddTicketType adds a ticket type to a show.
+type AddTicketType struct {
+	ShowID     int64
+	TicketType TicketType
+}
+
+// Needs names the show.
+func (c AddTicketType) Needs() Needs { return Needs{ShowID: c.ShowID} }
+
+func (c AddTicketType) phase(*Batch) int { return phaseChange }
+
+func (c AddTicketType) decide(p *plan) error {
 	show, err := p.changeable(c.ShowID)
 	if err != nil {
 		return err
@@ -86,7 +127,25 @@ func (p *plan) addTicketType(c AddTicketType) error {
 	return nil
 }
 
-func (p *plan) changeTicketType(c ChangeTicketType) error {
+// ChangeTicketType changes a ticket type; nil leaves a part as it is, a zero time or limit removes it.
+type ChangeTicketType struct {
+	ShowID         int64
+	TicketTypeID   int64
+	Name           *string
+	Price          *int64
+	Capacity       *int64
+	MaxPerOrder    *int64
+	MaxPerCustomer *int64
+	SalesFrom      *time.Time
+	SalesTo        *time.Time
+}
+
+// Needs names the show.
+func (c ChangeTicketType) Needs() Needs { return Needs{ShowID: c.ShowID} }
+
+func (c ChangeTicketType) phase(*Batch) int { return phaseChange }
+
+func (c ChangeTicketType) decide(p *plan) error {
 	show, err := p.changeable(c.ShowID)
 	if err != nil {
 		return err
@@ -112,43 +171,6 @@ func (p *plan) changeTicketType(c ChangeTicketType) error {
 	}
 	if changed != normal(old) {
 		p.onShow(show, TicketTypeChanged{ShowID: show.ShowID, TicketType: changed})
-	}
-	return nil
-}
-
-func (p *plan) pauseSales(c PauseSales) error {
-	show, err := p.changeable(c.ShowID)
-	if err != nil {
-		return err
-	}
-	if !show.Paused {
-		p.onShow(show, SalesPaused{ShowID: show.ShowID})
-	}
-	return nil
-}
-
-func (p *plan) resumeSales(c ResumeSales) error {
-	show, err := p.changeable(c.ShowID)
-	if err != nil {
-		return err
-	}
-	if show.Paused {
-		p.onShow(show, SalesResumed{ShowID: show.ShowID})
-	}
-	return nil
-}
-
-func (p *plan) cancelShow(c CancelShow) error {
-	show := p.batch.Show(c.ShowID)
-	if show == nil {
-		return notFound(WhatShow, c.ShowID)
-	}
-	p.result.ShowID = c.ShowID
-	if err := checkText("/reason", "reason", c.Reason, 0, MaxReason); err != nil {
-		return err
-	}
-	if !show.Canceled {
-		p.onShow(show, ShowCanceled{ShowID: show.ShowID, Reason: c.Reason})
 	}
 	return nil
 }
