@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"boxoffice/domain"
+	"boxoffice/internal/httpapi"
 )
 
 // ChargeRequest asks a gateway to take money for an order.
@@ -86,8 +87,18 @@ type Parser interface {
 	Parse(body []byte, header http.Header) (Delivery, error)
 }
 
+// Gateway is a gateway with all that it brings.
+type Gateway struct {
+	Name     string // as PAYMENT_GATEWAY says it
+	Charger  Charger
+	Refunder Refunder
+	Parser   Parser                      // of deliveries in its own format, at /webhooks/payment/NAME; nil: it sends the owner's
+	Routes   []httpapi.Route             // pages of its own; may be empty
+	Run      func(context.Context) error // work of its own beside HTTP, until the context ends; may be nil
+}
+
 // Sender gives a command to the command bus. It returns once the command's outcome is durable: nil, a
-// *domain.Rejection, or a fault after which the command must be sent again.
+// *domain.Rejection, ErrUnmatched for a delivery, or a fault after which the command must be sent again.
 type Sender func(ctx context.Context, command domain.Command, origin Origin) error
 
 // Origin says who sends a command and why. It goes into the metadata of what the command causes.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"boxoffice/cmd/internal/gateways"
 	"boxoffice/internal/httpapi"
 	"boxoffice/internal/payments"
 )
@@ -20,6 +21,7 @@ import (
 const (
 	MinHoldTTL     = time.Second
 	MaxHoldTTL     = 24 * time.Hour
+	MaxDrain       = 4 * time.Second // HTTP has 5 s to end, the drain included
 	maxPartitions  = 1000
 	maxReplication = 100
 )
@@ -89,11 +91,14 @@ func (c Config) check() []Problem {
 		add("PUBLIC_URL", checkURL(c.PublicURL, "http", "https"))
 	}
 	add("METRICS_ADDR", checkAddress(c.MetricsAddr, false))
-	if c.PaymentGateway != "simulator" {
-		add("PAYMENT_GATEWAY", fmt.Errorf("%q is not a gateway that is known here: simulator", c.PaymentGateway))
+	if known := gateways.Names(); !slices.Contains(known, c.PaymentGateway) {
+		add("PAYMENT_GATEWAY", fmt.Errorf("%q is not a gateway that is known here: %s", c.PaymentGateway, strings.Join(known, ", ")))
 	}
 	if c.HoldTTL < MinHoldTTL || c.HoldTTL > MaxHoldTTL {
 		add("HOLD_TTL", fmt.Errorf("%v is not between %v and %v", c.HoldTTL, MinHoldTTL, MaxHoldTTL))
+	}
+	if c.Drain < 0 || c.Drain > MaxDrain {
+		add("DRAIN", fmt.Errorf("%v is not between 0s and %v", c.Drain, MaxDrain))
 	}
 	if c.SMTPURL != "" {
 		add("SMTP_URL", checkURL(c.SMTPURL.Reveal(), "smtp", "smtps"))

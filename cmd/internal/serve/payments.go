@@ -8,30 +8,27 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
+	"boxoffice/cmd/internal/gateways"
 	"boxoffice/commands"
 	"boxoffice/domain"
 	"boxoffice/eventstore"
 	"boxoffice/internal/messaging"
 	"boxoffice/internal/payments"
-	"boxoffice/internal/payments/simulator"
 )
 
-// newGateway makes the simulated gateway: the only one yet.
+// newGateway makes the gateway that takes the money, and the parser of deliveries in the owner's format.
 func (s *service) newGateway() (err error) {
 	keys, err := payments.ParseSecrets(joined(s.Config.WebhookSecrets))
 	if err != nil {
 		return fmt.Errorf("PAYMENT_WEBHOOK_SECRET: %w", err)
 	}
-	s.gateway, err = simulator.New(s.reads, simulator.Config{
-		PublicURL: s.Config.PublicURL, Secret: keys[0], Open: s.Demo, Now: s.store.Now, Log: s.Log,
+	s.gateway, err = gateways.New(s.Config.PaymentGateway, gateways.Settings{
+		DB: s.reads, PublicURL: s.Config.PublicURL, Secrets: keys, Demo: s.Demo, Now: s.store.Now, Log: s.Log,
 	})
-	if err != nil {
-		return err
-	}
 	s.parser = payments.StandardParser{
-		Gateway: simulator.Name, Verifier: payments.NewVerifier(s.store.Now, keys...), AllowUnsigned: s.Demo,
+		Gateway: s.gateway.Name, Verifier: payments.NewVerifier(s.store.Now, keys...), AllowUnsigned: s.Demo,
 	}
-	return nil
+	return err
 }
 
 // sendPayment gives a command of the payments side to the command bus.
@@ -42,14 +39,17 @@ func (s *service) sendPayment(ctx context.Context, c domain.Command, o payments.
 			Gateway: d.Gateway, DeliveryID: d.DeliveryID, ReceivedAt: d.ReceivedAt, Body: d.Body,
 		}
 	}
-	_, err := s.send(ctx, c, from)
+	answer, err := s.send(ctx, c, from)
+	if err == nil && o.Delivery != nil && answer.Order == nil {
+		return payments.ErrUnmatched
+	}
 	return err
 }
 
 // startPayments consumes what asks the gateway for something, and tries again what it could not do.
 func (s *service) startPayments(front start) {
 	processor := payments.NewProcessor(payments.ProcessorConfig{
-		DB: s.reads, Gateway: simulator.Name, Charger: s.gateway, Refunder: s.gateway, Streams: s.readStore.ReadStreams,
+		DB: s.reads, Gateway: s.gateway.Name, Charger: s.gateway.Charger, Refunder: s.gateway.Refunder, Streams: s.readStore.ReadStreams,
 		Send: s.sendPayment, Now: s.store.Now, Log: s.Log,
 	})
 	front("payment retries", s.whenDeciding(processor.Run))
