@@ -66,6 +66,7 @@ var topLevel = []string{
 	"domain", "eventstore", "commands", "projections", "cmd", "internal",
 	"schema.sql", "schema.go", "layout_test.go", "go.mod", "go.sum",
 	"README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "Makefile",
+	"CONTRIBUTING.md", "Dockerfile", ".dockerignore", "compose.yaml",
 	".ci", ".github", ".gitignore", ".gitattributes", ".golangci.yml", ".git",
 }
 

@@ -165,6 +165,30 @@ CREATE TABLE IF NOT EXISTS parked (
     PRIMARY KEY (projection, stream)
 );
 
+-- Streams that a projection leaves out from a version on, because an operator discarded what was parked: an
+-- index of the log's StreamDiscarded events, which can be filled from them at any time.
+CREATE TABLE IF NOT EXISTS discarded (
+    projection   text COLLATE "C" NOT NULL,
+    stream       text COLLATE "C" NOT NULL,
+    version      bigint NOT NULL, -- the first that is left out
+    reason       text NOT NULL,
+    position     bigint NOT NULL, -- of StreamDiscarded
+    discarded_at timestamptz NOT NULL,
+    PRIMARY KEY (projection, stream)
+);
+
+-- Dead letters that an operator has sent again or discarded, by their place in dead-letter-topic. The digest
+-- tells them from others that stand there later, in a topic that was made anew.
+CREATE TABLE IF NOT EXISTS dead_letters_done (
+    letter_partition integer NOT NULL,
+    letter_offset    bigint NOT NULL,
+    digest           text COLLATE "C" NOT NULL,
+    outcome          text COLLATE "C" NOT NULL, -- retried or discarded
+    reason           text NOT NULL,             -- of a discarded one
+    done_at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (letter_partition, letter_offset, digest)
+);
+
 -- Read model availability, number 1: shows, ticket_types and availability are written together, and every
 -- event of a show moves the version of all its rows.
 CREATE TABLE IF NOT EXISTS shows (
@@ -323,3 +347,30 @@ CREATE TABLE IF NOT EXISTS simulator_deliveries (
     PRIMARY KEY (delivery_id),
     UNIQUE (due_at, delivery_id)
 );
+
+------------------------------------------------------------------------------------------------------
+-- Notifications (package internal/notifications)
+------------------------------------------------------------------------------------------------------
+
+-- What is to be told and what was, a row per sender and message of notification-topic. No person stands in it.
+-- A worker that sends a row moves due_at on first, so no transaction is open meanwhile. A row that has ended is
+-- known until due_at, a week after at, and then forgotten; what is older than a day is not stored again.
+DO $$
+BEGIN
+    IF to_regclass('notifications') IS NULL THEN
+        CREATE TABLE notifications (
+            sender text COLLATE "C" NOT NULL,
+            id     text COLLATE "C" NOT NULL,            -- the message's ce_id
+            at     timestamptz NOT NULL,                 -- of the event behind it
+            news   json NOT NULL,                        -- the message
+            tries  integer NOT NULL DEFAULT 0,
+            due_at timestamptz NOT NULL,                 -- when to look at the row again
+            ended  boolean NOT NULL DEFAULT false,
+            result text COLLATE "C" NOT NULL DEFAULT '', -- of one that has ended
+            reason text NOT NULL DEFAULT '',             -- why it was not sent, or not yet
+            PRIMARY KEY (sender, id)
+        ) WITH (fillfactor = 70);
+        CREATE INDEX notifications_due ON notifications (ended, sender, due_at);
+    END IF;
+END
+$$;
