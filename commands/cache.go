@@ -55,6 +55,9 @@ func (c *cache) begin(batch []*request, at time.Time) (places int) {
 		if needs.OrderID != "" {
 			c.orderIDs[needs.OrderID] = true
 		}
+		for _, id := range needs.Orders {
+			c.orderIDs[id] = true
+		}
 		if needs.Inbox {
 			c.streams[domain.InboxStream(at)] = true
 		}

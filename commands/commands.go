@@ -19,6 +19,8 @@ type Origin struct {
 	Trace     string               // W3C traceparent
 	Contact   *eventstore.Contact  // of a placement: who ordered
 	Delivery  *eventstore.Delivery // of a webhook: what was delivered
+
+	turn *turn // of a message of commands-topic: when it may enter the queue; else nil
 }
 
 // Request identifies a request that may come again. The zero value means that the command carries no key.
@@ -41,6 +43,9 @@ type Answer struct {
 
 // ActorSystem is the service itself: what is due ends, what a gateway answered is recorded.
 const ActorSystem = "system"
+
+// actorCustomer is somebody who buys, known by nothing but an order's token.
+const actorCustomer = "customer"
 
 // Faults of the write side. A business refusal is a *domain.Rejection.
 var (

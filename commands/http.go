@@ -22,6 +22,10 @@ type Door struct {
 	CustomerRef func(customerID string) string // a keyed hash: the log has no names
 	HoldTTL     time.Duration
 	Now         func() time.Time // the database's time, to show a show's status by
+	// Cancellation is what canceling a show would do, and Refunds what has become of the money of a canceled one, as
+	// the read models have it. Nothing is decided by them.
+	Cancellation func(ctx context.Context, showID int64) (views.Cancellation, error)
+	Refunds      func(ctx context.Context, showID int64) (views.Refunds, error)
 }
 
 // Routes are all routes of the write side.
@@ -39,6 +43,7 @@ func (d *Door) Routes() []httpapi.Route {
 		{Method: "PATCH", Path: "/shows/{id}/ticket-types/{ticketTypeId}", Who: sales, Handle: d.changeTicketType},
 		{Method: "POST", Path: "/shows/{id}/pause", Who: sales, Handle: d.pause},
 		{Method: "POST", Path: "/shows/{id}/resume", Who: sales, Handle: d.resume},
+		{Method: "POST", Path: "/shows/{id}/cancel", Who: sales, Handle: d.cancelShow},
 		{Method: "POST", Path: "/open-items/{id}/resolve", Who: admin, Handle: d.resolve},
 	}
 }
@@ -79,7 +84,7 @@ func actor(ctx context.Context) string {
 	if channel, ok := httpapi.ChannelFrom(ctx); ok {
 		return "channel:" + channel
 	}
-	return "customer"
+	return actorCustomer
 }
 
 func origin(r *http.Request) Origin {

@@ -126,8 +126,9 @@ func (d *Door) resolve(w http.ResponseWriter, r *http.Request) error {
 		return httpapi.NotFound(string(domain.WhatOpenItem))
 	}
 	command := domain.ResolveOpenItem{Stream: stream, Version: n, Reason: body.Reason}
-	if _, err := d.send(r.Context(), command, origin(r)); err != nil {
+	answer, err := d.send(r.Context(), command, origin(r))
+	if err != nil {
 		return err
 	}
-	return httpapi.JSON(w, http.StatusOK, resolved{ID: id, Resolved: true, Reason: body.Reason})
+	return httpapi.JSON(w, http.StatusOK, resolved{ID: id, Resolved: true, Reason: answer.Result.Reason})
 }

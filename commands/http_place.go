@@ -49,6 +49,19 @@ func (o *ownerOrder) Check(c *httpapi.Checks) {
 	c.OptionalText("/payload/paymentMethod", string(o.Payload.PaymentMethod), maxMethod)
 }
 
+// command is what is asked for, of the customer with this customerRef.
+func (o *ownerOrder) command(ref string, ttl time.Duration) domain.PlaceOrder {
+	return domain.PlaceOrder{
+		ShowID: o.Payload.EventID, CustomerRef: ref, Method: o.Payload.PaymentMethod, TTL: ttl,
+		Lines:       []domain.HeldLine{{TicketTypeID: o.Payload.TicketID, Quantity: o.Payload.Quantity}},
+		RequestedAt: o.Header.RequestDS,
+	}
+}
+
+func (o *ownerOrder) contact(ref string) *eventstore.Contact {
+	return &eventstore.Contact{CustomerRef: ref, CustomerID: o.Header.UName}
+}
+
 // ownerPlaced is the payload of the owner's answer.
 type ownerPlaced struct {
 	OrderID string `json:"orderId"`
@@ -69,12 +82,8 @@ func (d *Door) placeOwner(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ref := d.CustomerRef(body.Header.UName)
-	o.Contact = &eventstore.Contact{CustomerRef: ref, CustomerID: body.Header.UName}
-	answer, err := d.send(r.Context(), domain.PlaceOrder{
-		ShowID: body.Payload.EventID, CustomerRef: ref, Method: body.Payload.PaymentMethod, TTL: d.HoldTTL,
-		Lines:       []domain.HeldLine{{TicketTypeID: body.Payload.TicketID, Quantity: body.Payload.Quantity}},
-		RequestedAt: body.Header.RequestDS,
-	}, o)
+	o.Contact = body.contact(ref)
+	answer, err := d.send(r.Context(), body.command(ref, d.HoldTTL), o)
 	if err != nil {
 		return err
 	}
@@ -130,6 +139,15 @@ func (o *nativeOrder) lines() []domain.HeldLine {
 	return []domain.HeldLine{{TicketTypeID: *o.TicketTypeID, Quantity: *o.Quantity}}
 }
 
+// command is what is asked for, of the customer with this customerRef.
+func (o *nativeOrder) command(ref string, ttl time.Duration) domain.PlaceOrder {
+	return domain.PlaceOrder{ShowID: o.ShowID, Lines: o.lines(), CustomerRef: ref, Method: o.PaymentMethod, TTL: ttl}
+}
+
+func (o *nativeOrder) contact(ref string) *eventstore.Contact {
+	return &eventstore.Contact{CustomerRef: ref, CustomerID: o.Customer.ID, Email: o.Customer.Email, Name: o.Customer.Name}
+}
+
 func (d *Door) placeNative(w http.ResponseWriter, r *http.Request) error {
 	var body nativeOrder
 	if err := httpapi.Decode(r, &body); err != nil {
@@ -142,12 +160,8 @@ func (d *Door) placeNative(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ref := d.CustomerRef(body.Customer.ID)
-	o.Contact = &eventstore.Contact{
-		CustomerRef: ref, CustomerID: body.Customer.ID, Email: body.Customer.Email, Name: body.Customer.Name,
-	}
-	answer, err := d.send(r.Context(), domain.PlaceOrder{
-		ShowID: body.ShowID, Lines: body.lines(), CustomerRef: ref, Method: body.PaymentMethod, TTL: d.HoldTTL,
-	}, o)
+	o.Contact = body.contact(ref)
+	answer, err := d.send(r.Context(), body.command(ref, d.HoldTTL), o)
 	if err != nil {
 		return err
 	}

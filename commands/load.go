@@ -37,7 +37,7 @@ func (w *Writer) load(ctx context.Context, batch []*request, at time.Time) error
 			}
 		}
 	}
-	if err := w.loadOrders(ctx, due); err != nil {
+	if err := w.loadDue(ctx, due); err != nil {
 		return err
 	}
 	if err := w.loadPayments(ctx); err != nil {
@@ -47,26 +47,47 @@ func (w *Writer) load(ctx context.Context, batch []*request, at time.Time) error
 }
 
 func (w *Writer) loadOrders(ctx context.Context, ids map[string]bool) error {
-	return loadStates(ctx, w.store, &w.cache.orders, w.cache.batch.Orders, ids, domain.OrderStream)
+	return loadStates(ctx, w.store, &w.cache.orders, w.cache.batch.Orders, ids, domain.OrderStream, nil)
 }
 
+// loadDue brings in the orders whose holds are due. One that can't be read stays due: nobody asked for it in this
+// batch, and a show must not stand still because of it.
+func (w *Writer) loadDue(ctx context.Context, ids map[string]bool) error {
+	return loadStates(ctx, w.store, &w.cache.orders, w.cache.batch.Orders, ids, domain.OrderStream, func(string) bool { return true })
+}
+
+// loadPayments brings in all payments of the batch's orders. An order that is there because it is due, with a
+// payment that can't be read, is left out and stays due.
 func (w *Writer) loadPayments(ctx context.Context) error {
-	ids := map[string]bool{}
-	for _, o := range w.cache.batch.Orders {
+	ids, orders := map[string]bool{}, map[string]string{}
+	for id, o := range w.cache.batch.Orders {
 		for _, p := range o.Payments {
-			ids[p.PaymentID] = true
+			ids[p.PaymentID], orders[p.PaymentID] = true, id
 		}
 	}
-	return loadStates(ctx, w.store, &w.cache.payments, w.cache.batch.Payments, ids, domain.PaymentStream)
+	return loadStates(ctx, w.store, &w.cache.payments, w.cache.batch.Payments, ids, domain.PaymentStream, func(id string) bool {
+		if w.cache.orderIDs[orders[id]] {
+			return false
+		}
+		delete(w.cache.batch.Orders, orders[id])
+		return true
+	})
 }
 
-// loadInboxes reads inboxes page by page: a month may bring more deliveries than one query should.
+// loadInboxes reads inboxes page by page: a month may bring more deliveries than one query should. One that can't
+// be read is left out, because most commands that name it don't need it; what is written to it then has a version
+// that exists, and is refused alone.
 func (w *Writer) loadInboxes(ctx context.Context) error {
 	for stream := range w.cache.streams {
 		inbox, ok := w.cache.inboxes.get(stream)
 		if !ok {
 			inbox = &domain.Inbox{}
-			if err := foldStream(ctx, w.store, stream, inbox, func() int64 { return inbox.Version }); err != nil {
+			err := foldStream(ctx, w.store, stream, inbox, func() int64 { return inbox.Version })
+			if errors.Is(err, errUnfit) {
+				w.log.ErrorContext(ctx, "an inbox can't be read, and nothing can be written to it", "error", err)
+				continue
+			}
+			if err != nil {
 				return err
 			}
 			if inbox.Version == 0 {
@@ -79,9 +100,10 @@ func (w *Writer) loadInboxes(ctx context.Context) error {
 	return nil
 }
 
-// loadStates takes states from memory and reads the streams of the others, all in one query.
+// loadStates takes states from memory and reads the streams of the others, all in one query. Without one that
+// can't be read the batch goes on if without says so; else it is an error.
 func loadStates[S any, P evolver[S]](ctx context.Context, store *eventstore.Store, kept *generations[string, P],
-	batch map[string]P, ids map[string]bool, stream func(string) string,
+	batch map[string]P, ids map[string]bool, stream func(string) string, without func(id string) bool,
 ) error {
 	var cold []string
 	for id := range ids {
@@ -111,13 +133,25 @@ func loadStates[S any, P evolver[S]](ctx context.Context, store *eventstore.Stor
 			continue
 		}
 		s := P(new(S))
-		for _, e := range events {
-			if err := evolve(s, e); err != nil {
-				return err
-			}
+		err := evolveAll(s, events)
+		if errors.Is(err, errUnfit) && without != nil && without(id) {
+			continue
+		}
+		if err != nil {
+			return err
 		}
 		kept.put(id, s)
 		batch[id] = s
+	}
+	return nil
+}
+
+// evolveAll folds stored events into a state.
+func evolveAll[S any, P evolver[S]](s P, events []eventstore.Recorded) error {
+	for _, e := range events {
+		if err := evolve(s, e); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -91,8 +91,10 @@ func (w *Writer) Do(ctx context.Context, c domain.Command, o Origin) (Answer, er
 	if o.Actor == ActorSystem {
 		queue = w.own
 	}
+	o.turn.wait(ctx)
 	select {
 	case queue <- r:
+		o.turn.pass()
 	default:
 		return Answer{}, ErrOverloaded
 	}

@@ -17,6 +17,7 @@ type Result struct {
 	OrderID   string
 	PaymentID string
 	ShowID    int64
+	Reason    string // of a resolved open item: the first that was given
 	Changed   bool
 }
 

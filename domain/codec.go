@@ -16,6 +16,12 @@ var ErrSchemaVersion = errors.New("unknown schema version")
 // SchemaVersion is the version of a type's data that Encode writes. All types are in their first version.
 func SchemaVersion(string) int { return 1 }
 
+// Known reports whether this program knows an event type.
+func Known(eventType string) bool {
+	_, err := decode(eventType, []byte("{}"))
+	return !errors.Is(err, ErrUnknownType)
+}
+
 // Encode is an event's data as it is stored: JSON whose fields stand in the order of the type's. Errors:
 // a value that JSON has no form for.
 func Encode(e Event) ([]byte, error) {
@@ -130,6 +136,8 @@ func decodePayment(eventType string, data []byte) (Event, error) {
 		return as[PaymentUnmatched](data)
 	case "OpenItemResolved":
 		return as[OpenItemResolved](data)
+	case "StreamDiscarded":
+		return as[StreamDiscarded](data)
 	default:
 		return nil, ErrUnknownType
 	}

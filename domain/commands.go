@@ -23,10 +23,11 @@ const (
 
 // Needs names what must be loaded before a command can be decided. What does not exist is left out of States.
 type Needs struct {
-	ShowID  int64  // 0: none
-	OrderID string // "": none; an order brings its show and all its payments with it
-	Stream  string // "": none; the inbox stream in which an open item stands
-	Inbox   bool   // the inbox of the batch's month, InboxStream(at): the command may end there
+	ShowID  int64    // 0: none
+	OrderID string   // "": none; an order brings its show and all its payments with it
+	Orders  []string // more orders, with all that they bring
+	Stream  string   // "": none; the inbox stream in which an open item stands
+	Inbox   bool     // the inbox of the batch's month, InboxStream(at): the command may end there
 }
 
 func needsOrder(id string) Needs {

@@ -1,6 +1,7 @@
 package domain
 
-// EndDue ends what is due on a show: holds past their release time, and orders of a canceled show.
+// EndDue ends holds that are due on a show: those past their release time, of a canceled show all. What such a
+// show has sold goes back by ReturnTickets.
 type EndDue struct{ ShowID int64 }
 
 // Needs names the show. The orders of its DueOrders must be loaded too.
@@ -19,8 +20,7 @@ func (c EndDue) decide(p *plan) error {
 	if show.Canceled {
 		kind, reason, most = movedReleased, ReasonShowCanceled, MaxCanceledPerBatch
 	}
-	room := most - p.batch.ended
-	for _, orderID := range show.DueOrders(p.batch.at, room) {
+	for _, orderID := range show.DueOrders(p.batch.at, most-p.batch.ended) {
 		// An order that was not loaded, or not whole, stays due: the next batch loads it.
 		order := p.batch.Order(orderID)
 		if order == nil || !order.Status.Live() || p.end(order, kind, reason, "", nil) != nil {
@@ -28,13 +28,5 @@ func (c EndDue) decide(p *plan) error {
 		}
 		p.ended++
 	}
-	if show.Canceled {
-		p.endSold(show, room-p.ended)
-	}
 	return nil
 }
-
-// endSold is the place where the completed orders of a canceled show are given back, room of them at a
-// time. Selling to a canceled show is impossible already; until a show can be canceled from outside there
-// are none.
-func (p *plan) endSold(*Show, int) {}

@@ -35,7 +35,7 @@ func FuzzBatch(f *testing.F) {
 }
 
 func oddCommand(kind byte, a, b string, n, m int64, at time.Time) Command {
-	switch kind % 16 {
+	switch kind % 17 {
 	case 0:
 		return PlaceOrder{OrderID: a, ShowID: 1, Lines: []HeldLine{{n, m}}, CustomerRef: b, TTL: time.Duration(m), RequestedAt: at}
 	case 1:
@@ -69,6 +69,8 @@ func oddCommand(kind byte, a, b string, n, m int64, at time.Time) Command {
 		return ChangeTicketType{ShowID: 1, TicketTypeID: n, Name: &a, Price: &m, Capacity: &m, SalesFrom: &at}
 	case 14:
 		return EndDue{n}
+	case 15:
+		return ReturnTickets{n, []string{a, b}}
 	default:
 		return CancelShow{n, a}
 	}

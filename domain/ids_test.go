@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"reflect"
 	"testing"
 	"time"
 )
@@ -79,6 +80,7 @@ func TestWhatACommandNeeds(t *testing.T) {
 	}{
 		{PlaceOrder{ShowID: 7}, Needs{ShowID: 7}},
 		{EndDue{7}, Needs{ShowID: 7}},
+		{ReturnTickets{7, []string{order1}}, Needs{ShowID: 7, Orders: []string{order1}}},
 		{CancelOrder{OrderID: order1}, Needs{OrderID: order1}},
 		{instructed(pay1), Needs{OrderID: order1}},
 		{RecordRefund{PaymentID: pay1}, Needs{OrderID: order1}},
@@ -89,6 +91,8 @@ func TestWhatACommandNeeds(t *testing.T) {
 		{ResolveOpenItem{Stream: inbox1}, Needs{Stream: inbox1}},
 		{ResolveOpenItem{Stream: "show-1"}, Needs{}},
 	} {
-		wantEqual(t, c.command.Needs(), c.want)
+		if got := c.command.Needs(); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%T needs %+v, want %+v", c.command, got, c.want)
+		}
 	}
 }

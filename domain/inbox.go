@@ -4,8 +4,9 @@ package domain
 type Inbox struct {
 	Version int64
 
-	open layered[int64, struct{}]        // versions of unresolved items
-	seen layered[unmatchedKey, struct{}] // what was delivered, resolved or not
+	open     layered[int64, struct{}]        // versions of unresolved items
+	resolved layered[int64, string]          // versions of resolved items → the reason
+	seen     layered[unmatchedKey, struct{}] // what was delivered, resolved or not
 }
 
 // unmatchedKey is what makes two unmatched deliveries the same.
@@ -34,15 +35,17 @@ func (i *Inbox) Evolve(e Event) {
 		i.seen.set(e.key(), struct{}{})
 	case OpenItemResolved:
 		i.open.remove(itemVersion(e.Item))
+		i.resolved.set(itemVersion(e.Item), e.Reason)
 	}
 }
 
 // draft is a copy that may evolve without the inbox below noticing.
 func (i *Inbox) draft() *Inbox {
 	return &Inbox{
-		Version: i.Version,
-		open:    layered[int64, struct{}]{base: &i.open},
-		seen:    layered[unmatchedKey, struct{}]{base: &i.seen},
+		Version:  i.Version,
+		open:     layered[int64, struct{}]{base: &i.open},
+		resolved: layered[int64, string]{base: &i.resolved},
+		seen:     layered[unmatchedKey, struct{}]{base: &i.seen},
 	}
 }
 

@@ -26,6 +26,7 @@ type Payment struct {
 	Mismatches  []MismatchedMoney
 	Refunds     []Refund
 	OpenItems   map[int64]string // version of the event that opened it → its type
+	Resolved    map[int64]string // open items that were resolved: version → the reason
 }
 
 // Settlement is money that came with a payment.
@@ -91,8 +92,7 @@ func (p *Payment) Evolve(e Event) {
 		p.endRefund(e.RefundID, RefundLost, "")
 		p.open(e.EventType())
 	case OpenItemResolved:
-		p.OpenItems = maps.Clone(p.OpenItems)
-		delete(p.OpenItems, itemVersion(e.Item))
+		p.resolve(itemVersion(e.Item), e.Reason)
 	}
 }
 
@@ -104,6 +104,16 @@ func (p *Payment) open(eventType string) {
 	}
 	items[p.Version] = eventType
 	p.OpenItems = items
+}
+
+func (p *Payment) resolve(version int64, reason string) {
+	open, resolved := maps.Clone(p.OpenItems), maps.Clone(p.Resolved)
+	delete(open, version)
+	if resolved == nil {
+		resolved = make(map[int64]string, 1)
+	}
+	resolved[version] = reason
+	p.OpenItems, p.Resolved = open, resolved
 }
 
 func (p *Payment) endRefund(refundID string, status RefundStatus, gatewayID string) {

@@ -63,6 +63,7 @@ func (c RecordRefund) decide(p *plan) error {
 }
 
 // ResolveOpenItem closes an open item with a reason. Stream and Version are those of the event that opened it.
+// One that is resolved stays as it is; the result tells the reason that counts.
 type ResolveOpenItem struct {
 	Stream  string
 	Version int64
@@ -89,16 +90,33 @@ func (c ResolveOpenItem) decide(p *plan) error {
 	}
 	item := itemID(c.Stream, c.Version)
 	resolved := OpenItemResolved{Item: item, Reason: c.Reason, ResolvedAt: p.batch.at}
+	p.result.Reason = c.Reason
 	switch kind, id := ParseStream(c.Stream); kind {
 	case StreamPayment:
-		if pay := p.batch.Payment(id); pay != nil && pay.OpenItems[c.Version] != "" {
-			p.result.OrderID, p.result.PaymentID, p.result.ShowID = pay.OrderID, pay.PaymentID, pay.ShowID
+		pay := p.batch.Payment(id)
+		if pay == nil {
+			break
+		}
+		p.result.OrderID, p.result.PaymentID, p.result.ShowID = pay.OrderID, pay.PaymentID, pay.ShowID
+		if pay.OpenItems[c.Version] != "" {
 			p.onPayment(pay, resolved)
 			return nil
 		}
+		if reason, ok := pay.Resolved[c.Version]; ok {
+			p.result.Reason = reason
+			return nil
+		}
 	case StreamInbox:
-		if inbox := p.batch.inbox(c.Stream); inbox != nil && inbox.Open(c.Version) {
+		inbox := p.batch.inbox(c.Stream)
+		if inbox == nil {
+			break
+		}
+		if inbox.Open(c.Version) {
 			p.onInbox(c.Stream, resolved)
+			return nil
+		}
+		if reason, ok := inbox.resolved.get(c.Version); ok {
+			p.result.Reason = reason
 			return nil
 		}
 	}

@@ -110,5 +110,9 @@ func paymentSamples() []Event {
 			Gateway: "simulator", PaymentID: "123", Amount: sampleMoney, Reference: "gw-9", GatewayStatus: "SUCCESS", ReceivedAt: sampleTime,
 		},
 		OpenItemResolved{Item: "inbox-202502:7", Reason: "paid by hand", ResolvedAt: sampleTime},
+		StreamDiscarded{
+			Projection: "order_status", Stream: "order-" + sampleOrder, Version: 3, Reason: "written by hand", DiscardedAt: sampleTime,
+			Letter: &DeadLetter{Topic: "commands-topic", Partition: 1, Offset: 2, Digest: "c0ffee"},
+		},
 	}
 }

@@ -230,6 +230,20 @@ func TestADeliveryThatMatchesNothingIsOneItemInOneBatch(t *testing.T) {
 	wantEqual(t, w.since(0), "PaymentUnmatched PaymentUnmatched PaymentUnmatched")
 }
 
+func TestTheFirstReasonOfAnOpenItemCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run(concert(), place(1, "ann"), paidAmount(pay1, "r1", 1, "IDR"), paid("x", ""))
+	for _, item := range []ResolveOpenItem{{Stream: PaymentStream(pay1), Version: 2}, {Stream: inbox1, Version: 1}} {
+		first, second := item, item
+		first.Reason, second.Reason = "paid by hand", "again"
+		wantEqual(t, w.run(first).result.Reason, "paid by hand")
+		wantEqual(t, w.run(second).result.Reason, "paid by hand")
+		together := w.batch(second, second)
+		wantEqual(t, together[1].result.Reason, "paid by hand")
+	}
+}
+
 func TestOpenItems(t *testing.T) {
 	t.Parallel()
 	mismatch := []any{concert(), place(1, "ann"), paidAmount(pay1, "r1", 1, "IDR")}
@@ -245,7 +259,9 @@ func TestOpenItems(t *testing.T) {
 			},
 		},
 		{name: "of the inbox are resolved there", given: []any{paid("x", "")}, when: resolve(inbox1, 1), then: "OpenItemResolved"},
-		{name: "are resolved once", given: []any{paid("x", ""), resolve(inbox1, 1)}, when: resolve(inbox1, 1), code: NotFound},
+		{name: "of the inbox are resolved once", given: []any{paid("x", ""), resolve(inbox1, 1)}, when: resolve(inbox1, 1)},
+		{name: "of a payment are resolved once", given: and(mismatch, resolve(PaymentStream(pay1), 2)), when: resolve(PaymentStream(pay1), 2)},
+		{name: "are only what opened one", given: mismatch, when: resolve(PaymentStream(pay1), 1), code: NotFound},
 		{name: "stay known after they were resolved", given: []any{paid("x", ""), resolve(inbox1, 1)}, when: paid("x", "")},
 		{name: "are not every event", given: mismatch, when: resolve(PaymentStream(pay1), 1), code: NotFound},
 		{name: "are not in any stream", given: mismatch, when: resolve("elsewhere", 1), code: NotFound},

@@ -62,17 +62,19 @@ func (s *Show) Taken(customerRef string, ticketTypeID int64) int64 {
 }
 
 // Due is the time at which something is to end by itself, or the zero time if nothing will. A canceled
-// show is due at once while anything is held.
+// show is due at once while anything is held or sold.
 func (s *Show) Due() time.Time {
-	next := s.holds.next()
-	switch {
-	case next == nil:
-		return time.Time{}
-	case s.Canceled:
+	if s.Canceled {
+		if s.tally.taken() == 0 {
+			return time.Time{}
+		}
 		return dueAtOnce
-	default:
-		return next.releaseAt
 	}
+	next := s.holds.next()
+	if next == nil {
+		return time.Time{}
+	}
+	return next.releaseAt
 }
 
 // DueOrders are the orders whose holds are due at a time, oldest first, at most limit. Of a canceled show

@@ -38,7 +38,8 @@ func (c ResumeSales) decide(p *plan) error {
 	return nil
 }
 
-// CancelShow stops a show's sales for good; its orders end in steps of EndDue.
+// CancelShow stops a show's sales for good. Its orders end in steps after it, of EndDue and ReturnTickets.
+// Canceling a canceled show changes nothing.
 type CancelShow struct {
 	ShowID int64
 	Reason string

@@ -47,6 +47,15 @@ type tally struct {
 // copied is a tally of its own with the same counts.
 func (t *tally) copied() tally { return tally{slices.Clone(t.totals), t.index} }
 
+// taken is how many tickets are held or sold, of all types.
+func (t *tally) taken() int64 {
+	var n int64
+	for _, total := range t.totals {
+		n += total.Held + total.Sold
+	}
+	return n
+}
+
 // offer sets a ticket type's capacity and adds the type if it is new.
 func (t *tally) offer(ticketTypeID, capacity int64) {
 	if i, ok := t.index[ticketTypeID]; ok {

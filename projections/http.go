@@ -2,9 +2,11 @@ package projections
 
 import (
 	"cmp"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -20,7 +22,13 @@ type Queries struct {
 	store       *eventstore.Store
 	secrets     *httpapi.Secrets
 	customerRef func(customerID string) string
-	waiters     chan struct{} // a place for each read that waits
+	orders      *feed[liveOrder]
+	shows       *feed[liveShow]
+	head        *feed[struct{}]
+	waiters     places        // of reads that wait
+	streams     places        // of live reads
+	refunds     refundCounts  // of canceled shows
+	heartbeat   time.Duration // between the comments of a quiet stream
 }
 
 // QueryConfig is what Queries needs.
@@ -29,11 +37,22 @@ type QueryConfig struct {
 	Store       *eventstore.Store
 	Secrets     *httpapi.Secrets
 	CustomerRef func(customerID string) string // as the log has it, to find a customer's orders
+	Log         *slog.Logger                   // nil: says nothing
 }
 
 // NewQueries makes Queries. It does no I/O.
 func NewQueries(c QueryConfig) *Queries {
-	return &Queries{db: c.DB, store: c.Store, secrets: c.Secrets, customerRef: c.CustomerRef, waiters: make(chan struct{}, maxWaiters)}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	q := &Queries{
+		db: c.DB, store: c.Store, secrets: c.Secrets, customerRef: c.CustomerRef,
+		waiters: make(places, maxWaiters), streams: make(places, maxStreams), heartbeat: httpapi.HeartbeatEvery,
+	}
+	q.orders = newFeed(q.orderSource(), c.Log)
+	q.shows = newFeed(q.showSource(), c.Log)
+	q.head = newFeed(q.headSource(), c.Log)
+	return q
 }
 
 // Routes are the queries of the outside contract.
@@ -41,13 +60,20 @@ func (q *Queries) Routes() []httpapi.Route {
 	get := func(path string, who httpapi.Who, handle func(http.ResponseWriter, *http.Request) error) httpapi.Route {
 		return httpapi.Route{Method: http.MethodGet, Path: path, Who: who, Handle: known(handle)}
 	}
+	live := func(path string, who httpapi.Who, handle func(http.ResponseWriter, *http.Request) error) httpapi.Route {
+		route := get(path, who, handle)
+		route.Stream = true
+		return route
+	}
 	return []httpapi.Route{
 		get("/orders", httpapi.AnyOperator(), q.listOrders),
 		get("/orders/{id}", httpapi.Buyer, q.getOrder),
 		get("/orders/{id}/history", httpapi.Buyer, q.getHistory),
+		live("/orders/{id}/events", httpapi.Buyer, q.orderEvents),
 		get("/shows", httpapi.Anyone, q.listShows),
 		get("/shows/{id}", httpapi.Anyone, q.getShow),
 		get("/shows/{id}/availability", httpapi.Anyone, q.getAvailability),
+		live("/shows/{id}/availability/events", httpapi.Anyone, q.availabilityEvents),
 		get("/open-items", httpapi.AnyOperator(), q.listOpenItems),
 	}
 }

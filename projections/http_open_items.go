@@ -2,8 +2,8 @@ package projections
 
 import (
 	"fmt"
-	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/jmoiron/sqlx"
 
@@ -35,8 +35,8 @@ func (q *Queries) listOpenItems(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	from := before{math.MaxInt64}
-	if _, err := httpapi.ParseCursor(params, &from); err != nil {
+	from, err := goOn(params, strconv.FormatBool(text == "true"))
+	if err != nil {
 		return err
 	}
 	var records []itemRecord
@@ -47,7 +47,7 @@ func (q *Queries) listOpenItems(w http.ResponseWriter, r *http.Request) error {
 	page := itemPage{}
 	if len(records) > limit {
 		records = records[:limit]
-		if page.Next, err = httpapi.EncodeCursor(before{records[limit-1].Opened}); err != nil {
+		if page.Next, err = httpapi.EncodeCursor(before{records[limit-1].Opened, from.Filter}); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,12 @@ package projections
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"boxoffice/domain"
@@ -13,9 +15,25 @@ import (
 	"boxoffice/internal/views"
 )
 
-// before is where a list that shows the newest first goes on: with what is older than a position.
+// before is where a list that shows the newest first goes on: with what is older than a position, under the same filter.
 type before struct {
-	Position int64 `json:"before"`
+	Position int64  `json:"before"`
+	Filter   string `json:"of"`
+}
+
+// goOn reads the cursor of a list with a filter. One of another filter would skip or repeat rows.
+func goOn(params url.Values, filter string) (before, error) {
+	var from before
+	sent, err := httpapi.ParseCursor(params, &from)
+	switch {
+	case err != nil:
+		return from, err
+	case !sent:
+		return before{math.MaxInt64, filter}, nil
+	case from.Filter != filter:
+		return from, badParameter("cursor", "belongs to a list with another filter")
+	}
+	return from, nil
 }
 
 // orderPage is a page of orders.
@@ -39,6 +57,11 @@ func (q *Queries) listOrders(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	from, err := goOn(params, filterOf(where, args))
+	if err != nil {
+		return err
+	}
+	args[0] = from.Position
 	rows, err := selectOrders(r.Context(), q.db, fmt.Sprintf(`SELECT %s FROM order_status WHERE %s
 		ORDER BY placed_position DESC LIMIT $%d`, orderColumns, where, len(args)+1), append(args, int64(limit)+1)...)
 	if err != nil {
@@ -47,7 +70,7 @@ func (q *Queries) listOrders(w http.ResponseWriter, r *http.Request) error {
 	page := orderPage{}
 	if len(rows) > limit {
 		rows = rows[:limit]
-		if page.Next, err = httpapi.EncodeCursor(before{rows[limit-1].State.PlacedPosition}); err != nil {
+		if page.Next, err = httpapi.EncodeCursor(before{rows[limit-1].State.PlacedPosition, from.Filter}); err != nil {
 			return err
 		}
 	}
@@ -58,14 +81,18 @@ func (q *Queries) listOrders(w http.ResponseWriter, r *http.Request) error {
 	return httpapi.JSON(w, http.StatusOK, page)
 }
 
-// orderFilter turns the parameters of a list of orders into a condition and its arguments.
+// filterOf is a short name for a condition and its arguments.
+func filterOf(where string, args []any) string {
+	hash := fnv.New32a()
+	fmt.Fprint(hash, where, args)
+	return strconv.FormatUint(uint64(hash.Sum32()), 36)
+}
+
+// orderFilter turns the parameters of a list of orders into a condition and its arguments. The first is the position
+// before which the list goes on; the caller knows it.
 func (q *Queries) orderFilter(params url.Values) (where string, args []any, err error) {
-	from := before{math.MaxInt64}
-	if _, err := httpapi.ParseCursor(params, &from); err != nil {
-		return "", nil, err
-	}
 	conditions := []string{"placed_position < $1"}
-	args = []any{from.Position}
+	args = []any{int64(math.MaxInt64)}
 	add := func(column string, value any) {
 		args = append(args, value)
 		conditions = append(conditions, fmt.Sprintf("%s = $%d", column, len(args)))
@@ -91,6 +118,9 @@ func (q *Queries) orderFilter(params url.Values) (where string, args []any, err 
 	customer, sent, err := single(params, "customer")
 	if err != nil {
 		return "", nil, err
+	}
+	if values, named := params["customer"]; named && values[0] == "" {
+		return "", nil, badParameter("customer", "must not be empty") // it would list everybody's orders
 	}
 	if sent {
 		add("customer_ref", q.customerRef(customer))

@@ -48,9 +48,8 @@ func (q *Queries) listShows(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	now := q.store.Now()
-	for _, row := range rows {
-		page.Shows = append(page.Shows, views.NewShow(row.State.Facts(row.Version), now))
+	if page.Shows, err = q.showViews(r, rows); err != nil {
+		return err
 	}
 	return httpapi.JSON(w, http.StatusOK, page)
 }
@@ -64,13 +63,37 @@ func (q *Queries) getShow(w http.ResponseWriter, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
-	show := views.NewShow(row.State.Facts(row.Version), q.store.Now())
-	if _, operator := httpapi.OperatorFrom(r.Context()); operator && row.State.Canceled {
-		if show.Refunds, err = q.refundsOf(r.Context(), show.ShowID); err != nil {
-			return err
+	shows, err := q.showViews(r, []Row[ShowState]{row})
+	if err != nil {
+		return err
+	}
+	return httpapi.JSON(w, http.StatusOK, shows[0])
+}
+
+// showViews are shows as the caller may see them: an operator with what became of the money of canceled ones.
+func (q *Queries) showViews(r *http.Request, rows []Row[ShowState]) ([]views.Show, error) {
+	now := q.store.Now()
+	shows := make([]views.Show, 0, len(rows))
+	var canceled []int64
+	for _, row := range rows {
+		shows = append(shows, views.NewShow(row.State.Facts(row.Version), now))
+		if row.State.Canceled {
+			canceled = append(canceled, row.State.ShowID)
 		}
 	}
-	return httpapi.JSON(w, http.StatusOK, show)
+	if _, operator := httpapi.OperatorFrom(r.Context()); !operator || len(canceled) == 0 {
+		return shows, nil
+	}
+	refunds, err := q.refundsOf(r.Context(), canceled)
+	if err != nil {
+		return nil, err
+	}
+	for i := range shows {
+		if n, ok := refunds[shows[i].ShowID]; ok {
+			shows[i].Refunds = &n
+		}
+	}
+	return shows, nil
 }
 
 // getAvailability answers GET /shows/{id}/availability.
@@ -79,7 +102,7 @@ func (q *Queries) getAvailability(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	at, past, err := httpapi.QueryTime(params, "at")
+	at, past, err := q.pastTime(params)
 	if err != nil {
 		return err
 	}
@@ -121,17 +144,4 @@ func (q *Queries) show(ctx context.Context, id int64) (Row[ShowState], error) {
 		return Row[ShowState]{Key: strconv.FormatInt(id, 10)}, err
 	}
 	return rows[0], nil
-}
-
-// refundsOf counts the orders of a canceled show whose money is to go back. One that is not ended yet is due.
-func (q *Queries) refundsOf(ctx context.Context, showID int64) (*views.Refunds, error) {
-	var n views.Refunds
-	err := q.db.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE status = 'COMPLETED' OR refund_status = 'DUE'),
-			count(*) FILTER (WHERE status <> 'COMPLETED' AND refund_status = 'DONE'),
-			count(*) FILTER (WHERE status <> 'COMPLETED' AND refund_status = 'FAILED')
-		FROM order_status WHERE show_id = $1`, showID).Scan(&n.Due, &n.Done, &n.Failed)
-	if err != nil {
-		return nil, fmt.Errorf("count refunds of show %d: %w", showID, err)
-	}
-	return &n, nil
 }

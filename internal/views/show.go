@@ -48,9 +48,32 @@ type TicketType struct {
 
 // Refunds counts the orders of a canceled show by what became of their money.
 type Refunds struct {
-	Due    int64 `json:"due"`
+	Due    int64 `json:"due"` // with those that are paid and not ended yet
 	Done   int64 `json:"done"`
 	Failed int64 `json:"failed"`
+}
+
+// Cancellation is what canceling a show would do, or has still to do: the answer to a dry run.
+type Cancellation struct {
+	DryRun  bool           `json:"dryRun"` // always true: nothing happened
+	ShowID  int64          `json:"showId"`
+	Version int64          `json:"version"` // of the show that this is about
+	AsOf    time.Time      `json:"asOf"`    // of the show's last event
+	Orders  CanceledOrders `json:"orders"`
+	Tickets CanceledStock  `json:"tickets"`
+	Refund  domain.Money   `json:"refund"` // what was paid for the completed orders
+}
+
+// CanceledOrders counts the orders that end with their show.
+type CanceledOrders struct {
+	Open      int64 `json:"open"`      // not paid: they end
+	Completed int64 `json:"completed"` // paid: they are refunded
+}
+
+// CanceledStock counts the tickets that are taken when a show is canceled, of all types.
+type CanceledStock struct {
+	Held int64 `json:"held"`
+	Sold int64 `json:"sold"`
 }
 
 // Stock is what is left of a ticket type: capacity = held + sold + available.

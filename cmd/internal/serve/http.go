@@ -18,6 +18,7 @@ import (
 func (s *service) startHTTP(front start) error {
 	handler, err := httpapi.NewHandler(httpapi.Config{
 		Operators: s.secrets.operators, Channels: s.secrets.channels, HTTPS: isHTTPS(s.Config.PublicURL),
+		RateLimit: s.Config.RateLimit, TrustedProxies: s.Config.TrustedProxies,
 		Log: s.Log, Observe: s.metrics.request,
 	}, s.routes())
 	if err != nil {
@@ -28,7 +29,9 @@ func (s *service) startHTTP(front start) error {
 			return s.secrets.operators.Watch(ctx, s.Config.OperatorKeysFile, s.Log)
 		})
 	}
-	front("simulator", s.gateway.Run)
+	if s.gateway.Run != nil {
+		front("gateway", s.gateway.Run)
+	}
 	front("http", s.whenDeciding(func(ctx context.Context) error {
 		listener := s.Listener
 		if listener == nil {
@@ -38,28 +41,42 @@ func (s *service) startHTTP(front start) error {
 			}
 		}
 		s.Log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "roles", s.Config.Roles.String())
-		return httpapi.Serve(ctx, httpapi.NewServer(s.Config.HTTPAddr, handler, s.Log), listener)
+		return httpapi.ServeAndDrain(ctx, httpapi.NewServer(s.Config.HTTPAddr, handler, s.Log), listener, s.Config.Drain)
 	}))
 	return nil
 }
 
 // routes is the whole table of what is served.
 func (s *service) routes() []httpapi.Route {
-	door := &commands.Door{
+	queries := projections.NewQueries(projections.QueryConfig{
+		DB: s.reads, Store: s.readStore, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef, Log: s.Log,
+	})
+	s.metrics.streams(queries)
+	pages := web.Routes(web.Config{
+		Shows: s.homeShows(queries), PublicURL: s.Config.PublicURL, Log: s.Log,
+		Checks: s.checks(),
+	})
+	webhook := payments.Routes(payments.WebhookConfig{Parser: s.parser, Gateway: s.gateway, Now: s.store.Now, Send: s.sendPayment, Observe: s.metrics.webhook})
+	door := s.door()
+	door.Cancellation, door.Refunds = queries.Cancellation, queries.Refunds
+	return slices.Concat(door.Routes(), queries.Routes(), s.gateway.Routes, webhook, pages, s.description())
+}
+
+// description is the interface's own, for machines and people.
+func (s *service) description() []httpapi.Route {
+	api, err := httpapi.ParseOpenAPI()
+	if err != nil {
+		panic(err) // it is embedded: a mistake that every test finds
+	}
+	return append(api.Routes(), web.Docs(api, s.Config.PublicURL)...)
+}
+
+// door is the entrance of the write side.
+func (s *service) door() *commands.Door {
+	return &commands.Door{
 		Send: s.send, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
 		HoldTTL: s.Config.HoldTTL, Now: s.store.Now,
 	}
-	queries := projections.NewQueries(projections.QueryConfig{
-		DB: s.reads, Store: s.readStore, Secrets: s.secrets.tokens, CustomerRef: s.secrets.customerRef,
-	})
-	pages := web.Routes(web.Config{
-		Shows: s.homeShows(queries), PublicURL: s.Config.PublicURL, Log: s.Log,
-		Checks: []web.Check{
-			{Name: "postgres", Required: true, Run: s.db.PingContext},
-		},
-	})
-	webhook := payments.Routes(payments.WebhookConfig{Parser: s.parser, Now: s.store.Now, Send: s.sendPayment})
-	return slices.Concat(door.Routes(), queries.Routes(), s.gateway.Routes(), webhook, pages)
 }
 
 // homeShows lists the shows of the page at /.
