@@ -52,6 +52,7 @@ var onlyIn = []struct {
 	{"github.com/IBM/sarama", []string{"internal/messaging", "cmd"}, "Kafka is a transport"},
 	{"github.com/ThreeDotsLabs/watermill-kafka", []string{"internal/messaging", "cmd"}, "Kafka is a transport"},
 	{"github.com/twmb/franz-go", []string{"internal/devstack", "cmd/demo"}, "the embedded broker is for the demo and tests"},
+	{"github.com/pb33f", []string{"internal/httpapi/openapitest"}, "it judges answers in tests, the service sends them"},
 	{"github.com/fergusstrange/embedded-postgres", []string{"internal/devstack", "cmd/demo"}, "nothing else fetches programs"},
 }
 

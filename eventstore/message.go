@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 )
@@ -24,6 +26,7 @@ const (
 	HeaderVersion     = "boxoffice_version"
 	HeaderPosition    = "boxoffice_position"
 	HeaderHash        = "boxoffice_hash" // only on the last event of an append
+	HeaderCut         = "boxoffice_cut"  // bytes of data that were too many for Kafka: the log alone has them
 )
 
 const (
@@ -32,6 +35,9 @@ const (
 	typePrefix  = "boxoffice."
 	contentType = "application/json"
 )
+
+// maxNameBytes is how long a stream's name may be in a message. Postgres can't index much longer ones.
+const maxNameBytes = 2_000
 
 // ErrForeign: a message is not an event of this log.
 var ErrForeign = errors.New("log: not an event of the log")
@@ -58,8 +64,17 @@ func ToMessage(r Recorded) *message.Message {
 	return m
 }
 
+// WithoutData is an event's message without the data, for an event that is too large for Kafka. Who reads it
+// knows that there is such an event, and finds the rest in the log.
+func WithoutData(m *message.Message) *message.Message {
+	stub := message.NewMessage(m.UUID, message.Payload("{}"))
+	stub.Metadata = maps.Clone(m.Metadata)
+	stub.Metadata[HeaderCut] = strconv.Itoa(len(m.Payload))
+	return stub
+}
+
 // FromMessage reads what ToMessage wrote; Recorded.Metadata is empty and Data is the message's payload,
-// not a copy. ErrForeign if it is anything else.
+// not a copy, or nil where it was cut (see WithoutData). ErrForeign if it is anything else.
 func FromMessage(m *message.Message) (Recorded, error) {
 	if m == nil {
 		return Recorded{}, fmt.Errorf("%w: no message", ErrForeign)
@@ -73,6 +88,11 @@ func FromMessage(m *message.Message) (Recorded, error) {
 		return r, fmt.Errorf("%w: %s is %q", ErrForeign, HeaderType, m.Metadata[HeaderType])
 	}
 	r.Type, r.SchemaVersion, r.Stream = name, schema, m.Metadata[HeaderSubject]
+	for _, text := range []string{r.Type, r.Stream} {
+		if len(text) > maxNameBytes || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return Recorded{}, fmt.Errorf("%w: Postgres could not store %.100q", ErrForeign, text)
+		}
+	}
 	var err error
 	if r.Version, err = count(m, HeaderVersion); err != nil {
 		return Recorded{}, err
@@ -93,7 +113,9 @@ func FromMessage(m *message.Message) (Recorded, error) {
 			return Recorded{}, fmt.Errorf("%w: %s is %q", ErrForeign, HeaderHash, hash)
 		}
 	}
-	r.Data = json.RawMessage(m.Payload)
+	if m.Metadata[HeaderCut] == "" {
+		r.Data = json.RawMessage(m.Payload)
+	}
 	return r, nil
 }
 

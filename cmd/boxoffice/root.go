@@ -14,6 +14,7 @@ type cli struct {
 	surroundings
 	started bool   // the command line was understood
 	data    string // --data: the directory of a running demo
+	demo    int    // process id of the demo that --data named; 0: none
 }
 
 func (c *cli) root() *cobra.Command {
@@ -31,7 +32,9 @@ Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 fault, 2 usage, 3 verif
 		SilenceUsage:     true,
 		PersistentPreRun: func(*cobra.Command, []string) { c.started = true },
 	}
-	root.AddCommand(c.serve(), c.migrate(), c.events(), c.verify(), c.version(), environment())
+	root.AddCommand(c.serve(), c.migrate(), c.ready(), c.events(), c.lag(), c.dlq(), c.doctor(), c.forget(), c.verify(), c.version(), c.completion(), environment())
+	root.SetHelpCommand(c.help())
+	root.SetFlagErrorFunc(flagProblem)
 	return root
 }
 
@@ -51,7 +54,7 @@ func (c *cli) tools(cmd *cobra.Command, needs ...config.Need) (config.Tools, err
 		if err != nil {
 			return config.Tools{}, err
 		}
-		src.Values = demo.Values()
+		src.Values, c.demo = demo.Values(), demo.PID
 	}
 	return config.LoadTools(src, needs...)
 }

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // oldestMajor is the oldest PostgreSQL that the schema runs on; an older one on the machine is passed over.
@@ -124,7 +125,7 @@ func runQuietly(ctx context.Context, c *exec.Cmd) error {
 	select {
 	case <-ch.done:
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), ch.stop(os.Kill, killTimeout))
+		return errors.Join(ctx.Err(), ch.stop(syscall.SIGKILL, killTimeout, killTimeout))
 	}
 	ch.watchdog.end()
 	if ch.err != nil {

@@ -22,9 +22,12 @@ type child struct {
 	err      error         // how it ended; read after done
 }
 
-// startChild runs c so that it gets a signal when this process dies, however it dies, and so that a
+// startChild runs c so that it is told to shut down when this process dies, however it dies, and so that a
 // Ctrl-C in the terminal reaches only us.
-func startChild(c *exec.Cmd) (*child, error) {
+func startChild(c *exec.Cmd) (*child, error) { return startMortal(c, syscall.SIGINT) }
+
+// startMortal is startChild with a choice of the signal that it gets when we die.
+func startMortal(c *exec.Cmd, last syscall.Signal) (*child, error) {
 	if err := sealDescriptors(); err != nil {
 		return nil, err
 	}
@@ -32,7 +35,7 @@ func startChild(c *exec.Cmd) (*child, error) {
 		c.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	c.SysProcAttr.Setpgid = true
-	dieWithParent(c.SysProcAttr)
+	dieWithParent(c.SysProcAttr, last)
 	ch := &child{cmd: c, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go ch.run(started)
@@ -42,9 +45,9 @@ func startChild(c *exec.Cmd) (*child, error) {
 	if kernelKills {
 		return ch, nil
 	}
-	w, err := startWatchdog(c.Process.Pid)
+	w, err := startWatchdog(c.Process.Pid, last)
 	if err != nil {
-		return nil, errors.Join(err, ch.stop(syscall.SIGQUIT, 0))
+		return nil, errors.Join(err, ch.stop(syscall.SIGQUIT, 0, killTimeout))
 	}
 	ch.watchdog = w
 	return ch, nil
@@ -72,15 +75,20 @@ func (ch *child) failure() error {
 	return errors.New("exit status 0")
 }
 
-// stop sends the signal and waits; after patience the process is told to end at once. Ending by an
-// immediate shutdown (exit status 2) or a signal that we sent is no error.
-func (ch *child) stop(signal os.Signal, patience time.Duration) error {
+// stop sends the signal and waits; after patience the process is told to end at once, and if that does not
+// help either (it is frozen, perhaps) it is killed, and its children with it. Ending by an immediate shutdown
+// (exit status 2) or a signal that we sent is no error.
+func (ch *child) stop(signal syscall.Signal, patience, last time.Duration) error {
 	defer ch.watchdog.end()
 	for _, step := range []struct {
-		signal os.Signal
-		wait   time.Duration
-	}{{signal, patience}, {syscall.SIGQUIT, killTimeout}, {os.Kill, killTimeout}} {
-		if err := ch.cmd.Process.Signal(step.signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		send func() error
+		wait time.Duration
+	}{
+		{func() error { return ch.signal(signal) }, patience},
+		{func() error { return ch.signal(syscall.SIGQUIT) }, last},
+		{func() error { return ch.signalAll(syscall.SIGKILL) }, killTimeout},
+	} {
+		if err := step.send(); err != nil {
 			return err
 		}
 		select {
@@ -90,6 +98,25 @@ func (ch *child) stop(signal os.Signal, patience time.Duration) error {
 		}
 	}
 	return errors.New("process " + strconv.Itoa(ch.pid()) + " does not end")
+}
+
+func (ch *child) signal(signal syscall.Signal) error {
+	if err := ch.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}
+
+// signalAll sends a signal to the process and its children. One that is not there is no error.
+func (ch *child) signalAll(signal syscall.Signal) error {
+	children := childrenOf(ch.pid()) // before they lose their parent
+	errs := []error{ch.signal(signal)}
+	for _, pid := range append(children, childrenOf(ch.pid())...) { // and those that came meanwhile
+		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, fmt.Errorf("signal %d: %w", pid, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // sealDescriptors keeps descriptors that somebody left open in us (a shell's lock or pipe) from being

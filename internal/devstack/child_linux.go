@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,8 +14,8 @@ const kernelKills = true
 // capDACReadSearch lets a process enter folders that are closed to its user.
 const capDACReadSearch = 2
 
-// dieWithParent asks for a fast shutdown when the parent dies.
-func dieWithParent(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGINT }
+// dieWithParent asks for a signal when the parent dies.
+func dieWithParent(a *syscall.SysProcAttr, last syscall.Signal) { a.Pdeathsig = last }
 
 // enterAnywhere lets a server that runs as another user reach its files below a folder closed to it.
 func enterAnywhere(a *syscall.SysProcAttr) bool {
@@ -30,7 +31,7 @@ func processCommand(pid int) string {
 	if err != nil {
 		return ""
 	}
-	if _, after, ok := strings.Cut(string(stat), ") "); !ok || after[0] == 'Z' || after[0] == 'X' {
+	if state, _ := stateOf(string(stat)); state == "" || state == "Z" || state == "X" {
 		return ""
 	}
 	line, err := os.ReadFile(folder + "/cmdline")
@@ -38,4 +39,35 @@ func processCommand(pid int) string {
 		return ""
 	}
 	return strings.ReplaceAll(string(line), "\x00", " ")
+}
+
+// childrenOf are the processes that a process has started and that live.
+func childrenOf(pid int) []int {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
+	var found []int
+	for _, file := range all {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if _, parent := stateOf(string(stat)); err == nil && parent == pid {
+			found = append(found, child)
+		}
+	}
+	return found
+}
+
+// stateOf reads a process' state and parent from its line in /proc; the name before them may contain anything.
+func stateOf(stat string) (state string, parent int) {
+	end := strings.LastIndex(stat, ") ")
+	if end < 0 {
+		return "", 0
+	}
+	fields := strings.Fields(stat[end+2:])
+	if len(fields) < 2 {
+		return "", 0
+	}
+	parent, _ = strconv.Atoi(fields[1]) // 0 is nobody's
+	return fields[0], parent
 }

@@ -12,7 +12,7 @@ import (
 // kernelKills: the kernel does not care for children here, a watchdog process does.
 const kernelKills = false
 
-func dieWithParent(*syscall.SysProcAttr) {}
+func dieWithParent(*syscall.SysProcAttr, syscall.Signal) {}
 
 func enterAnywhere(*syscall.SysProcAttr) bool { return false }
 
@@ -27,4 +27,23 @@ func processCommand(pid int) string {
 		return ""
 	}
 	return command
+}
+
+// childrenOf are the processes that a process has started and that live.
+func childrenOf(pid int) []int {
+	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+	if err != nil {
+		return nil
+	}
+	var found []int
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || fields[1] != strconv.Itoa(pid) {
+			continue
+		}
+		if child, err := strconv.Atoi(fields[0]); err == nil {
+			found = append(found, child)
+		}
+	}
+	return found
 }

@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -124,6 +125,33 @@ func (k *KafkaBroker) Restart() error {
 		return errStopped
 	}
 	k.halt()
+	return k.start()
+}
+
+// Kill ends the broker without a word to its clients: what a killed process looks like to them. Start brings it
+// back. A second call does nothing.
+func (k *KafkaBroker) Kill() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cluster == nil {
+		return nil
+	}
+	err := k.gate.shut() // first, so that nobody is told that the broker ends
+	k.halt()
+	return err
+}
+
+// Start starts a killed broker again on the same port, with what its folder has; one in memory comes back
+// empty. One that runs is left alone; after Stop it is an error.
+func (k *KafkaBroker) Start(context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.closed:
+		return errStopped
+	case k.cluster != nil:
+		return nil
+	}
 	return k.start()
 }
 

@@ -57,7 +57,7 @@ func (p *PostgresServer) launch(ctx context.Context, port int) error {
 		return fmt.Errorf("start: %w", err)
 	}
 	if err := awaitReady(ctx, ch, p.data()); err != nil {
-		return errors.Join(fmt.Errorf("%w\n%s", err, logTail(p.log())), ch.stop(syscall.SIGQUIT, stopTimeout))
+		return errors.Join(fmt.Errorf("%w\n%s", err, logTail(p.log())), ch.stop(syscall.SIGQUIT, stopTimeout, killTimeout))
 	}
 	p.mu.Lock()
 	p.child = ch

@@ -148,8 +148,9 @@ func (p *PostgresServer) Pid() int {
 	return p.child.pid()
 }
 
-// Stop shuts the server down, cutting its connections, and frees the folder. ctx limits the
-// patience: when it ends, the server is stopped at once and recovers at its next start.
+// Stop shuts the server down, cutting its connections, and frees the folder. ctx's deadline limits the
+// patience: half of the time until then is for an orderly end, after which the server is stopped at once, and
+// recovers at its next start. One that does not even do that is killed.
 func (p *PostgresServer) Stop(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
@@ -164,7 +165,23 @@ func (p *PostgresServer) Crash() error {
 	if ch == nil {
 		return nil
 	}
-	return ch.stop(syscall.SIGQUIT, stopTimeout)
+	return ch.stop(syscall.SIGQUIT, stopTimeout, killTimeout)
+}
+
+// Freeze stops the server in the middle of whatever it does, without ending it: connections live on and nothing
+// answers, as when its host hangs. Thaw lets it go on.
+func (p *PostgresServer) Freeze() error { return p.signalAll(syscall.SIGSTOP) }
+
+// Thaw ends what Freeze began.
+func (p *PostgresServer) Thaw() error { return p.signalAll(syscall.SIGCONT) }
+
+func (p *PostgresServer) signalAll(signal syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.child == nil {
+		return errors.New("the server does not run")
+	}
+	return p.child.signalAll(signal)
 }
 
 // Restart stops the server if it runs and starts it again on the same port. After Stop it is an error:
@@ -195,9 +212,10 @@ func (p *PostgresServer) halt(ctx context.Context) error {
 	if ch == nil {
 		return nil
 	}
-	patience := stopTimeout
+	patience, last := stopTimeout, killTimeout
 	if deadline, ok := ctx.Deadline(); ok {
-		patience = min(patience, max(0, time.Until(deadline)))
+		left := max(0, time.Until(deadline))
+		patience, last = min(patience, left/2), min(last, left/4)
 	}
-	return ch.stop(syscall.SIGINT, patience)
+	return ch.stop(syscall.SIGINT, patience, last)
 }

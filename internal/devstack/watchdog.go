@@ -8,15 +8,15 @@ import (
 )
 
 // watchdog is a small process that reads from a pipe only we write to: its end means that we are gone,
-// and the watchdog tells the server to shut down.
+// and the watchdog sends the server its last signal.
 type watchdog struct {
 	cmd  *exec.Cmd
 	pipe io.WriteCloser
 }
 
 // startWatchdog guards a process that was just started by us.
-func startWatchdog(pid int) (*watchdog, error) {
-	c := exec.Command("/bin/sh", "-c", `read -r _; kill -INT "$0"`, strconv.Itoa(pid))
+func startWatchdog(pid int, last syscall.Signal) (*watchdog, error) {
+	c := exec.Command("/bin/sh", "-c", `read -r _; kill -"$1" "$0"`, strconv.Itoa(pid), strconv.Itoa(int(last)))
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := c.StdinPipe()
 	if err != nil {

@@ -160,7 +160,7 @@ func TestRequestsFinishAndStreamsEndWhenTheServerEnds(t *testing.T) {
 		t.Error(err)
 	}
 	got := <-answers + <-answers
-	if !strings.Contains(got, `"whole"<nil>`) || !strings.Contains(got, "event: order\nid: 3\ndata: {\"status\":\"PENDING\"}\n\n:\n\n<nil>") {
+	if !strings.Contains(got, `"whole"<nil>`) || !strings.Contains(got, "event: order\nid: 3\ndata: {\"status\":\"PENDING\"}\n\n:\n\nretry: ") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -26,6 +26,14 @@ type Check struct {
 	Run func(ctx context.Context) error
 }
 
+// HealthRoutes are /livez and /readyz. Ready is a process whose required checks work and that has not been told to end.
+func HealthRoutes(checks []Check, log *slog.Logger) []httpapi.Route {
+	return []httpapi.Route{
+		{Method: http.MethodGet, Path: "/livez", Who: httpapi.Anyone, Unlimited: true, Handle: live},
+		{Method: http.MethodGet, Path: "/readyz", Who: httpapi.Anyone, Unlimited: true, Handle: newReadiness(checks, log).handle},
+	}
+}
+
 // live says that the process runs, and nothing of what it depends on: a restart would not help with that.
 func live(w http.ResponseWriter, _ *http.Request) error {
 	return httpapi.JSON(w, http.StatusOK, map[string]string{"status": "alive"})
@@ -53,6 +61,9 @@ func newReadiness(checks []Check, log *slog.Logger) *readiness {
 
 func (s *readiness) handle(w http.ResponseWriter, r *http.Request) error {
 	view := s.judge(r.Context())
+	if httpapi.Draining(r.Context()) {
+		view = readyView{Checks: map[string]string{"process": "draining"}}
+	}
 	if !view.Ready {
 		w.Header().Set("Retry-After", "1")
 		return httpapi.JSON(w, http.StatusServiceUnavailable, view)

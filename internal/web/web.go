@@ -55,8 +55,6 @@ type TicketType struct {
 func Routes(config Config) []httpapi.Route {
 	routes := []httpapi.Route{
 		{Method: http.MethodGet, Path: "/{$}", Who: httpapi.Anyone, Format: httpapi.Page, Handle: config.home},
-		{Method: http.MethodGet, Path: "/livez", Who: httpapi.Anyone, Handle: live},
-		{Method: http.MethodGet, Path: "/readyz", Who: httpapi.Anyone, Handle: newReadiness(config.Checks, config.Log).handle},
 		{Method: http.MethodGet, Path: "/favicon.ico", Who: httpapi.Anyone, Handle: asset("favicon.svg", "image/svg+xml")},
 	}
 	for _, file := range []struct{ name, contentType string }{
@@ -69,5 +67,5 @@ func Routes(config Config) []httpapi.Route {
 			Handle: asset(file.name, file.contentType),
 		})
 	}
-	return routes
+	return append(routes, HealthRoutes(config.Checks, config.Log)...)
 }

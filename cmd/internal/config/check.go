@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net/mail"
 	"net/url"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"boxoffice/cmd/internal/gateways"
 	"boxoffice/internal/httpapi"
+	"boxoffice/internal/notifications"
 	"boxoffice/internal/payments"
 )
 
@@ -94,6 +96,9 @@ func (c Config) check() []Problem {
 	if known := gateways.Names(); !slices.Contains(known, c.PaymentGateway) {
 		add("PAYMENT_GATEWAY", fmt.Errorf("%q is not a gateway that is known here: %s", c.PaymentGateway, strings.Join(known, ", ")))
 	}
+	if math.IsNaN(c.RateLimit) || c.RateLimit < 0 || c.RateLimit > maxRateLimit {
+		add("RATE_LIMIT", fmt.Errorf("%v is not between 0 and %d", c.RateLimit, maxRateLimit))
+	}
 	if c.HoldTTL < MinHoldTTL || c.HoldTTL > MaxHoldTTL {
 		add("HOLD_TTL", fmt.Errorf("%v is not between %v and %v", c.HoldTTL, MinHoldTTL, MaxHoldTTL))
 	}
@@ -101,7 +106,7 @@ func (c Config) check() []Problem {
 		add("DRAIN", fmt.Errorf("%v is not between 0s and %v", c.Drain, MaxDrain))
 	}
 	if c.SMTPURL != "" {
-		add("SMTP_URL", checkURL(c.SMTPURL.Reveal(), "smtp", "smtps"))
+		add("SMTP_URL", notifications.CheckMailURL(c.SMTPURL.Reveal()))
 		if c.MailFrom == "" {
 			add("MAIL_FROM", errors.New("is needed with SMTP_URL"))
 		}

@@ -21,15 +21,20 @@ type Config struct {
 	Kafka       Kafka `envPrefix:"KAFKA_"`
 
 	// InstanceID must be stable over restarts and unique among replicas: Kafka knows a consumer by it.
-	InstanceID  string `env:"INSTANCE_ID" about:"stable name of this replica (default: the host's name)" example:"boxoffice-0"`
-	HTTPAddr    string `env:"HTTP_ADDR" envDefault:":8080" about:"where HTTP is served" example:":8080"`
-	PublicURL   string `env:"PUBLIC_URL" about:"how buyers reach HTTP_ADDR (default: localhost)" example:"https://tickets.example.com"`
-	MetricsAddr string `env:"METRICS_ADDR" envDefault:"127.0.0.1:9090" about:"where /metrics is served" example:"127.0.0.1:9090"`
+	InstanceID string `env:"INSTANCE_ID" about:"stable name of this replica (default: the host's name)" example:"boxoffice-0"`
+	HTTPAddr   string `env:"HTTP_ADDR" envDefault:":8080" about:"where HTTP is served" example:":8080"`
+	PublicURL  string `env:"PUBLIC_URL" about:"how buyers reach HTTP_ADDR (default: localhost)" example:"https://tickets.example.com"`
+	// Drain is how long HTTP goes on after the end was asked for, while /readyz says 503, so that a balancer notices.
+	Drain       time.Duration `env:"DRAIN" envDefault:"3s" about:"how long HTTP serves on after SIGTERM, not ready, 0s to 4s" example:"3s"`
+	MetricsAddr string        `env:"METRICS_ADDR" envDefault:"127.0.0.1:9090" about:"where /metrics is served" example:"127.0.0.1:9090"`
 
 	SecretKeys       Secrets      `env:"SECRET_KEYS" about:"comma separated; the first signs, all verify; ≥ 32 characters each" example:"$(openssl rand -hex 32)"`
 	OperatorKeys     OperatorKeys `env:"OPERATOR_KEYS" about:"comma separated name:role:key; admin, sales, door, read" example:"ana:admin:$(openssl rand -hex 24)"`
 	OperatorKeysFile string       // the path of OPERATOR_KEYS_FILE, which is read again when it changes; empty without it
 	ChannelKeys      ChannelKeys  `env:"CHANNEL_KEYS" about:"comma separated name:key of trusted frontends" example:"web:$(openssl rand -hex 24)"`
+
+	RateLimit      float64  `env:"RATE_LIMIT" envDefault:"50" about:"requests a second from one address without a key, twice as many at once; 0: no limit" example:"50"`
+	TrustedProxies Networks `env:"TRUSTED_PROXIES" about:"comma separated networks whose X-Forwarded-For is believed" example:"10.0.0.0/8"`
 
 	PaymentGateway string        `env:"PAYMENT_GATEWAY" envDefault:"simulator" about:"who takes the money" example:"simulator"`
 	WebhookSecrets Secrets       `env:"PAYMENT_WEBHOOK_SECRET" about:"the gateway's signing secret; two while rotating" example:"whsec_$(openssl rand -base64 32)"`

@@ -57,6 +57,10 @@ func TestACompleteEnvironmentIsEnough(t *testing.T) {
 func TestEveryWrongValueIsNamed(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[string]string{
+		"RATE_LIMIT=-1":                                 "RATE_LIMIT: -1 is not between 0 and 1000000",
+		"RATE_LIMIT=NaN":                                "RATE_LIMIT: NaN is not between 0 and 1000000",
+		"RATE_LIMIT=many":                               `RATE_LIMIT: "many" is not a number`,
+		"TRUSTED_PROXIES=10.0.0.0/8,proxy":              `TRUSTED_PROXIES: "proxy" is not a network like 10.0.0.0/8`,
 		"DATABASE_URL=":                                 "DATABASE_URL: is not set",
 		"DATABASE_URL=mysql://db/x":                     "DATABASE_URL: is not a postgres:// URL",
 		"DATABASE_URL=postgres:///x":                    "DATABASE_URL: names no host",
@@ -96,6 +100,8 @@ func TestEveryWrongValueIsNamed(t *testing.T) {
 		"PAYMENT_WEBHOOK_SECRET=" + strings.Repeat(webhook+",", 3): "PAYMENT_WEBHOOK_SECRET: has 3 secrets",
 		"HOLD_TTL=15":                                              `HOLD_TTL: "15" is not a duration`,
 		"HOLD_TTL=999ms":                                           "HOLD_TTL: 999ms is not between 1s and 24h0m0s",
+		"DRAIN=5s":                                                 "DRAIN: 5s is not between 0s and 4s",
+		"DRAIN=-1s":                                                "DRAIN: -1s is not between 0s and 4s",
 		"HOLD_TTL=25h":                                             "HOLD_TTL: 25h0m0s is not between",
 		"SMTP_URL=http://mail\nMAIL_FROM=a@b":                      "SMTP_URL: is not a URL that begins with smtp:// or smtps://",
 		"SMTP_URL=smtp://mail":                                     "MAIL_FROM: is needed with SMTP_URL",
@@ -286,5 +292,26 @@ func TestEveryVariableIsExplained(t *testing.T) {
 	}
 	if cfg, err := Load(complete("HOLD_TTL=24h")); err != nil || cfg.HoldTTL != 24*time.Hour {
 		t.Errorf("the longest hold: %v, %v", cfg.HoldTTL, err)
+	}
+}
+
+func TestTheLimitByAddressHasADefault(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		change  []string
+		limit   float64
+		proxies string
+	}{
+		{nil, 50, "[]"},
+		{[]string{"RATE_LIMIT=0"}, 0, "[]"},
+		{[]string{"RATE_LIMIT=0.5", "TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1,fd00::/8"}, 0.5, "[10.0.0.0/8 192.0.2.1/32 fd00::/8]"},
+	} {
+		cfg, err := Load(complete(c.change...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(cfg.TrustedProxies); cfg.RateLimit != c.limit || got != c.proxies {
+			t.Errorf("%v: limit %v, proxies %s", c.change, cfg.RateLimit, got)
+		}
 	}
 }

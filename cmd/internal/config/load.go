@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -44,6 +46,19 @@ func Load(src Source) (Config, error) {
 		cfg.PublicURL = localURL(cfg.HTTPAddr)
 	}
 	return cfg, join(problems)
+}
+
+// MetricsURL is how this machine reaches the METRICS_ADDR that a source gives; no other variable is looked at.
+// Errors are Problems.
+func MetricsURL(src Source) (string, error) {
+	const name = "METRICS_ADDR"
+	variables := slices.DeleteFunc(Variables(), func(v Variable) bool { return v.Name != name })
+	values, problems := src.gather(variables)
+	address := cmp.Or(values[name], variables[0].Default)
+	if err := checkAddress(address, false); err != nil {
+		problems = append(problems, Problem{name, err.Error(), exampleOf(name)})
+	}
+	return localURL(address), join(problems)
 }
 
 // Tools is what the operator commands need to find the servers.
@@ -179,6 +194,8 @@ func saidOf(wrong env.ParseError, value string) string {
 		return fmt.Sprintf("%q is not true or false", value)
 	case "int16", "int32":
 		return fmt.Sprintf("%q is not a whole number in range", value)
+	case "float64":
+		return fmt.Sprintf("%q is not a number", value)
 	case "time.Duration":
 		return fmt.Sprintf("%q is not a duration with a unit", value)
 	case "slog.Level":

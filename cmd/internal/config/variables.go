@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -19,8 +20,17 @@ type Variable struct {
 
 func (v Variable) example() string { return v.Name + "=" + v.Example }
 
-// Variables are all variables of the service, in the order in which help tells them.
-func Variables() []Variable { return variablesOf(reflect.TypeFor[Config](), "") }
+// Variables are all variables there are, those of the service before those of the tools, in the order in which
+// help tells them.
+func Variables() []Variable {
+	all := variablesOf(reflect.TypeFor[Config](), "")
+	for _, v := range variablesOf(reflect.TypeFor[Tools](), "") {
+		if !slices.ContainsFunc(all, func(known Variable) bool { return known.Name == v.Name }) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
 
 // AddFlags adds a flag for each of the named variables, or for all of them. They stay out of the help
 // text unless they are named, because there are many.
@@ -29,7 +39,7 @@ func AddFlags(flags *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		named[name] = true
 	}
-	for _, v := range append(Variables(), variablesOf(reflect.TypeFor[Tools](), "")...) {
+	for _, v := range Variables() {
 		if flags.Lookup(v.Flag) != nil || (len(names) > 0 && !named[v.Name]) {
 			continue
 		}

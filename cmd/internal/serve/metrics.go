@@ -1,23 +1,16 @@
 package serve
 
 import (
-	"context"
 	"errors"
-	"net"
-	"net/http"
-	"net/http/pprof"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"boxoffice/commands"
 	"boxoffice/domain"
-	"boxoffice/eventstore"
-	"boxoffice/internal/httpapi"
-	"boxoffice/projections"
+	"boxoffice/internal/payments"
 )
 
 // metrics are the process' figures for Prometheus, in a registry of their own.
@@ -29,6 +22,7 @@ type metrics struct {
 	turns    prometheus.Counter
 	replaced prometheus.Counter
 	requests *prometheus.HistogramVec
+	webhooks *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -52,8 +46,14 @@ func newMetrics() *metrics {
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "boxoffice_http_request_seconds", Help: "Time of one HTTP request.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}, []string{"route", "status"}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "boxoffice_webhooks_total", Help: "Deliveries of payment gateways by what became of them.",
+		}, []string{"result"}),
 	}
-	m.registry.MustRegister(m.decided, m.batch, m.appends, m.turns, m.replaced, m.requests,
+	for _, result := range payments.WebhookResults() {
+		m.webhooks.WithLabelValues(string(result)) // there from the start, so that a rate has a beginning
+	}
+	m.registry.MustRegister(m.decided, m.batch, m.appends, m.turns, m.replaced, m.requests, m.webhooks,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -86,52 +86,7 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
-// relay shows how far a relay is and whether it is the active one.
-func (m *metrics) relay(r *eventstore.Relay) {
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "boxoffice_relay_position", Help: "Last position of the log that this relay has published.",
-		}, func() float64 { return float64(r.Position()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "boxoffice_relay_active", Help: "1 for the relay that publishes, 0 for one that stands by.",
-		}, func() float64 {
-			if r.Active() {
-				return 1
-			}
-			return 0
-		}))
-}
-
-// projection shows what a projection has folded, and what somebody should look at.
-func (m *metrics) projection(name string, tally func() projections.Tally) {
-	labels := prometheus.Labels{"projection": name}
-	for metric, count := range map[string]func(projections.Tally) int64{
-		"folded_total":   func(t projections.Tally) int64 { return t.Folded },
-		"gaps_total":     func(t projections.Tally) int64 { return t.Gaps },
-		"parked_total":   func(t projections.Tally) int64 { return t.Parked },
-		"lost_total":     func(t projections.Tally) int64 { return t.Lost },
-		"restarts_total": func(t projections.Tally) int64 { return t.Restarts },
-	} {
-		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "boxoffice_projection_" + metric, ConstLabels: labels,
-			Help: "Events folded, gaps healed, streams parked, times that messages were lost or all were read again.",
-		}, func() float64 { return float64(count(tally())) }))
-	}
-}
-
-// serveMetrics serves /metrics, and profiles of the process, on an address of its own that is not public.
-func (s *service) serveMetrics(ctx context.Context) error {
-	listener := s.Metrics
-	if listener == nil {
-		var err error
-		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.Config.MetricsAddr); err != nil {
-			return err
-		}
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return httpapi.Serve(ctx, httpapi.NewServer(s.Config.MetricsAddr, mux, s.Log), listener)
+// webhook counts a delivery.
+func (m *metrics) webhook(result payments.WebhookResult) {
+	m.webhooks.WithLabelValues(string(result)).Inc()
 }

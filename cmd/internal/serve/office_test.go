@@ -17,6 +17,7 @@ import (
 	"boxoffice/domain"
 	"boxoffice/eventstore"
 	"boxoffice/internal/devstack"
+	"boxoffice/internal/httpapi/openapitest"
 	"boxoffice/internal/messaging"
 	"boxoffice/projections/verify"
 )
@@ -34,6 +35,7 @@ type office struct {
 	t         *testing.T
 	holdTTL   time.Duration
 	url       string // of the database
+	mails     string // URL of the mail server; empty: nobody is written to
 	db        *sqlx.DB
 	store     *eventstore.Store
 	kafka     messaging.Config
@@ -60,7 +62,7 @@ func openOn(t *testing.T, url string, kafka *devstack.TestKafka, holdTTL time.Du
 		kafka: messaging.Config{Brokers: kafka.Brokers, TopicPrefix: kafka.Prefix},
 		http: &http.Client{
 			Timeout:   30 * time.Second,
-			Transport: &http.Transport{MaxIdleConnsPerHost: 512},
+			Transport: openapitest.NewTransport(t, &http.Transport{MaxIdleConnsPerHost: 512}),
 		},
 	}
 	t.Cleanup(o.close)
@@ -90,9 +92,10 @@ func (o *office) close() {
 // process is one running process and a client of its HTTP.
 type process struct {
 	client
-	cancel context.CancelFunc
-	ended  chan struct{}
-	err    error // how it ended; read after ended
+	metrics string // URL
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	err     error // how it ended; read after ended
 }
 
 // start runs a process with some roles, and does not wait until it answers.
@@ -102,7 +105,9 @@ func (o *office) start(name string, roles ...config.Role) *process {
 	listener, metrics := listen(o.t), listen(o.t)
 	url := "http://" + listener.Addr().String()
 	ctx, cancel := context.WithCancel(ctx)
-	p := &process{client: client{o: o, url: url}, cancel: cancel, ended: make(chan struct{})}
+	p := &process{
+		client: client{o: o, url: url}, metrics: "http://" + metrics.Addr().String(), cancel: cancel, ended: make(chan struct{}),
+	}
 	o.processes = append(o.processes, p)
 	options := serve.Options{
 		Config: config.Config{
@@ -115,6 +120,7 @@ func (o *office) start(name string, roles ...config.Role) *process {
 			OperatorKeys:   config.OperatorKeys{{Name: "ana", Role: config.Admin, Key: operatorKey}},
 			PaymentGateway: "simulator", WebhookSecrets: config.Secrets{webhookSecret},
 			HoldTTL: o.holdTTL, Roles: roles, MigrateAtStart: true,
+			SMTPURL: config.URL(o.mails), MailFrom: "Boxoffice <tickets@box.example>",
 		},
 		Log:      slog.New(slog.NewTextHandler(o.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("process", name),
 		Listener: listener, Metrics: metrics,

@@ -29,7 +29,8 @@ func (s *service) withTopics(run func(context.Context) error) func(context.Conte
 
 func (s *service) relay(ctx context.Context) error {
 	open := func() (message.Publisher, error) { return messaging.Open(s.kafka) }
-	relay := eventstore.NewRelay(s.store, open, Route, eventstore.RelayConfig{Log: s.Log})
+	route := newUnsent(Route, s.Log, s.metrics.registry).Route
+	relay := eventstore.NewRelay(s.store, open, route, eventstore.RelayConfig{Log: s.Log})
 	s.metrics.relay(relay)
 	return relay.Run(ctx)
 }

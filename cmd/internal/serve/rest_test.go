@@ -34,7 +34,7 @@ func (o *office) awaitRestWithin(limit time.Duration) {
 				}
 			}
 		}
-		if behind := o.paymentsBehind(); behind != "" {
+		if behind := o.groupBehind("payments", messaging.PaymentsTopic); behind != "" {
 			return behind
 		}
 		if now := o.head(); now != head {
@@ -59,28 +59,28 @@ func (o *office) bounds(topic string) []messaging.Bounds {
 	return bounds
 }
 
-// paymentsBehind says how far the payments' group is behind its topic; empty: it is not.
-func (o *office) paymentsBehind() string {
+// groupBehind says how far a consumer group is behind its topic; empty: it is not.
+func (o *office) groupBehind(group, name string) string {
 	o.t.Helper()
 	admin, err := sarama.NewClusterAdmin(o.kafka.Brokers, sarama.NewConfig())
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	defer func() { _ = admin.Close() }()
-	topic := o.kafka.TopicPrefix + messaging.PaymentsTopic
-	bounds := o.bounds(messaging.PaymentsTopic)
+	topic := o.kafka.TopicPrefix + name
+	bounds := o.bounds(name)
 	partitions := make([]int32, len(bounds))
 	for i, b := range bounds {
 		partitions[i] = b.Partition
 	}
-	offsets, err := admin.ListConsumerGroupOffsets(o.kafka.Group("payments"), map[string][]int32{topic: partitions})
+	offsets, err := admin.ListConsumerGroupOffsets(o.kafka.Group(group), map[string][]int32{topic: partitions})
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	for _, b := range bounds {
 		block := offsets.GetBlock(topic, b.Partition)
 		if b.Newest > 0 && (block == nil || block.Offset != b.Newest) {
-			return fmt.Sprintf("payments have not read all %d of partition %d", b.Newest, b.Partition)
+			return fmt.Sprintf("%s has not read all %d of partition %d", group, b.Newest, b.Partition)
 		}
 	}
 	return ""

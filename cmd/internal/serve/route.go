@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"boxoffice/domain"
 	"boxoffice/eventstore"
@@ -40,7 +41,12 @@ type Notification struct {
 	Reason    string    `json:"reason,omitempty"`
 	ShowID    int64     `json:"showId"`
 	At        time.Time `json:"at"`
+	Source    string    `json:"source,omitempty"`    // where a message of commands-topic placed or canceled the order: its ce_source
+	CommandID string    `json:"commandId,omitempty"` // and its ce_id
 }
+
+// statusChanged is the ce_type of all messages on notification-topic.
+const statusChanged = "boxoffice.StatusChanged.v1"
 
 // refunded is how a notification says that money has gone back: the payment is canceled.
 const refunded = "REFUNDED"
@@ -52,8 +58,12 @@ func notificationOf(kind domain.StreamKind, e eventstore.Recorded) (n Notificati
 	n.ShowID, _ = strconv.ParseInt(picked(e.Data, "showId"), 10, 64)
 	changed = n.Status != n.Previous
 	if kind == domain.StreamOrder {
-		if e.Type == (domain.OrderCanceled{}).EventType() {
+		switch e.Type {
+		case domain.OrderCanceled{}.EventType():
 			n.Reason = picked(e.Data, "reason")
+			n.Source, n.CommandID = commandOf(e)
+		case domain.OrderPlaced{}.EventType():
+			n.Source, n.CommandID = commandOf(e)
 		}
 		return n, changed
 	}
@@ -105,12 +115,12 @@ func (n Notification) message(e eventstore.Recorded, own *message.Message) *mess
 	maps.Copy(msg.Metadata, own.Metadata)
 	delete(msg.Metadata, "boxoffice_hash")
 	msg.Metadata["ce_id"] = msg.UUID
-	msg.Metadata["ce_type"] = "boxoffice.StatusChanged.v1"
+	msg.Metadata["ce_type"] = statusChanged
 	msg.Metadata[messaging.KeyMetadata] = n.OrderID
 	return msg
 }
 
-// encode is json.Marshal for values that need no escaping: ids and words of our own.
+// encode is json.Marshal by hand: ids and words of our own need no escaping.
 func (n Notification) encode() []byte {
 	const typical = 256 // bytes
 	b := make([]byte, 0, typical)
@@ -125,5 +135,10 @@ func (n Notification) encode() []byte {
 	}
 	b = strconv.AppendInt(append(b, `","showId":`...), n.ShowID, 10)
 	b = n.At.AppendFormat(append(b, `,"at":"`...), time.RFC3339Nano)
-	return append(b, `"}`...)
+	b = append(b, '"')
+	if n.Source != "" {
+		b, _ = jsontext.AppendQuote(append(b, `,"source":`...), n.Source) // never fails: it comes out of JSON
+		b, _ = jsontext.AppendQuote(append(b, `,"commandId":`...), n.CommandID)
+	}
+	return append(b, '}')
 }

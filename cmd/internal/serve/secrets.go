@@ -50,9 +50,12 @@ func joined(keys config.Secrets) string {
 // customerRefBytes is how much of a customer's HMAC the log has: 128 bits.
 const customerRefBytes = 16
 
-// customerRef is the only trace of a person in the log: an HMAC of the customer's id.
-func (s secrets) customerRef(id string) string {
-	mac := hmac.New(sha256.New, s.customer)
+func (s secrets) customerRef(id string) string { return CustomerRef(s.customer, id) }
+
+// CustomerRef is the only trace of a person in the log: an HMAC of the customer's id with the database's key,
+// see eventstore.Store.CustomerKey.
+func CustomerRef(key []byte, id string) string {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(id))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:customerRefBytes])
 }

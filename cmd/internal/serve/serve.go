@@ -14,16 +14,13 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
-	"golang.org/x/sync/errgroup"
 
-	"boxoffice"
 	"boxoffice/cmd/internal/config"
 	"boxoffice/commands"
 	"boxoffice/domain"
 	"boxoffice/eventstore"
 	"boxoffice/internal/messaging"
 	"boxoffice/internal/payments"
-	"boxoffice/internal/payments/simulator"
 )
 
 // Connections to Postgres of one process.
@@ -49,6 +46,8 @@ type Options struct {
 	Demo bool
 	// Told hears of every command that was decided; it must not block. May be nil.
 	Told func(domain.Command, commands.Origin, commands.Answer, error)
+	// StopWithin is how long Run waits for its parts once ctx has ended; 0 means 9 s.
+	StopWithin time.Duration
 }
 
 // service is one running process.
@@ -65,54 +64,9 @@ type service struct {
 	send      commands.Sender
 	metrics   *metrics
 	secrets   secrets
-	gateway   *simulator.Simulator
+	gateway   payments.Gateway
 	parser    payments.StandardParser
 }
-
-// Run runs the roles until ctx ends, and then at most 10 s longer.
-func Run(ctx context.Context, o Options) error {
-	s := &service{Options: o, metrics: newMetrics()}
-	if err := s.open(); err != nil {
-		return err
-	}
-	defer func() { _ = errors.Join(s.db.Close(), s.reads.Close()) }()
-	if err := s.prepare(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	// Whoever takes orders stops first; what serves them goes on until they have ended.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	front, back := &errgroup.Group{}, &errgroup.Group{}
-	in := func(g *errgroup.Group, on context.Context, name string, run func(context.Context) error) {
-		g.Go(func() error {
-			err := run(on)
-			if err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
-				cancel(err)
-			}
-			return err
-		})
-	}
-	if err := s.wire(
-		func(name string, run func(context.Context) error) { in(front, ctx, name, run) },
-		func(name string, run func(context.Context) error) { in(back, behind, name, run) },
-	); err != nil {
-		cancel(err)
-		stop()
-		return errors.Join(err, front.Wait(), back.Wait())
-	}
-	failed := front.Wait()
-	stop()
-	return errors.Join(failed, back.Wait())
-}
-
-// start adds a part to the running service.
-type start func(name string, run func(context.Context) error)
 
 // wire starts the parts of the process' roles: those in front take work in, those behind do it.
 func (s *service) wire(front, back start) error {
@@ -120,6 +74,9 @@ func (s *service) wire(front, back start) error {
 	back("log", s.store.Run)
 	back("clock", s.syncClock)
 	front("metrics", s.serveMetrics)
+	if err := s.startSampler(front); err != nil {
+		return err
+	}
 	if roles.Has(config.API) || roles.Has(config.Payments) {
 		if err := s.startWriter(back); err != nil {
 			return err
@@ -133,6 +90,7 @@ func (s *service) wire(front, back start) error {
 		if err := s.startHTTP(front); err != nil {
 			return err
 		}
+		s.startCommandsTopic(front)
 	}
 	if roles.Has(config.Relay) {
 		back("relay", s.withTopics(s.relay))
@@ -142,6 +100,11 @@ func (s *service) wire(front, back start) error {
 	}
 	if roles.Has(config.Payments) {
 		s.startPayments(front)
+	}
+	if roles.Has(config.Notifications) {
+		if err := s.startNotifications(front); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -165,15 +128,9 @@ func (s *service) open() (err error) {
 
 // prepare waits for Postgres and its schema, which it brings up to date if it may.
 func (s *service) prepare(ctx context.Context) error {
-	migrate := s.Config.MigrateAtStart
 	return patiently(ctx, s.Log, "waiting for Postgres", func() (err error) {
-		if migrate {
-			if err := eventstore.Migrate(ctx, s.db, boxoffice.Schema()); refusedBy(err, pqerror.InsufficientPrivilege) {
-				s.Log.InfoContext(ctx, "this role may not change the schema, it is taken as it is")
-				migrate = false
-			} else if err != nil {
-				return err
-			}
+		if err := s.bringSchema(ctx); err != nil {
+			return err
 		}
 		if s.secrets.customer, err = s.store.CustomerKey(ctx); err != nil {
 			return fmt.Errorf("read the customers' key: %w", err)
@@ -216,6 +173,9 @@ func patiently(ctx context.Context, log *slog.Logger, what string, try func() er
 		}
 		if refusedBy(err, pqerror.InvalidPassword, pqerror.InvalidAuthorizationSpecification) {
 			return err // waiting does not make a password right
+		}
+		if errors.Is(err, errSchema) {
+			return err
 		}
 		log.WarnContext(ctx, what, "error", err)
 		select {

@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -60,10 +59,8 @@ func (s *service) whenDeciding(run func(context.Context) error) func(context.Con
 	}
 }
 
-// watermill is the log for Watermill's routers, which tell at length what is of interest to their debuggers.
-func (s *service) watermill() watermill.LoggerAdapter {
-	return watermill.NewSlogLoggerWithLevelMapping(s.Log, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
-}
+// watermill is the log for Watermill's routers.
+func (s *service) watermill() watermill.LoggerAdapter { return newQuiet(s.Log) }
 
 // told lets the program hear of every decided command.
 func (s *service) told(send commands.Sender) commands.Sender {

@@ -1,0 +1,139 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"boxoffice/commands"
+	"boxoffice/domain"
+	"boxoffice/eventstore"
+	"boxoffice/internal/messaging"
+)
+
+// commandsGroup is the consumer group that reads commands-topic; all processes with the role api share it.
+const commandsGroup = "commands"
+
+// startCommandsTopic takes commands from clients that speak Kafka.
+func (s *service) startCommandsTopic(front start) {
+	handled := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "boxoffice_commands_topic_total", Help: "Messages of commands-topic by what became of them.",
+	}, []string{"command", "result"})
+	s.metrics.registry.MustRegister(handled)
+	count := func(command, result string) { handled.WithLabelValues(command, result).Inc() }
+	front("commands topic", s.whenDeciding(s.withTopics(func(ctx context.Context) error {
+		return s.consumeCommands(ctx, count)
+	})))
+}
+
+func (s *service) consumeCommands(ctx context.Context, count func(command, result string)) (err error) {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, s.watermill())
+	if err != nil {
+		return fmt.Errorf("commands topic's router: %w", err)
+	}
+	var told message.Publisher
+	open := func() (err error) { told, err = messaging.OpenSingle(s.kafka, s.watermill()); return err }
+	if patiently(ctx, s.Log, "waiting for Kafka", open) != nil {
+		return nil // ctx ended, which is no fault
+	}
+	defer func() { err = errors.Join(err, told.Close()) }()
+	intake := commands.NewIntake(commands.IntakeConfig{
+		Door: s.door(), Count: count,
+		Announce: func(ctx context.Context, r commands.Refusal) error {
+			msg, err := refusalMessage(r)
+			if err != nil {
+				return err
+			}
+			msg.SetContext(ctx)
+			return told.Publish(messaging.NotificationTopic, msg)
+		},
+	})
+	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{
+		Group: commandsGroup, AnyOrder: true, DeadLetters: told, Tries: 1, Log: s.Log,
+	})
+	router.AddSubscriberDecorators(message.MessageTransformSubscriberDecorator(intake.Line))
+	router.AddMiddleware(messaging.ReportErrors, buryPanics, middleware.Recoverer)
+	router.AddConsumerHandler("commands topic", messaging.CommandsTopic, subscriber, func(msg *message.Message) error {
+		if err := messaging.Undecodable(msg); err != nil {
+			return err
+		}
+		return intake.Handle(msg)
+	})
+	return router.Run(ctx)
+}
+
+// buryPanics sends a message that makes its handler panic to the dead letters: it would do so for ever, and
+// everything behind it would wait.
+func buryPanics(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		produced, err := next(msg)
+		if _, panicked := errors.AsType[middleware.RecoveredPanicError](err); panicked {
+			err = messaging.Permanent(err)
+		}
+		return produced, err
+	}
+}
+
+// rejected is the status in the notification of a refused command. It is no order's status: nothing has moved.
+const rejected = "REJECTED"
+
+// refusal tells the sender of a message of commands-topic that it was refused.
+type refusal struct {
+	OrderID   string      `json:"orderId,omitempty"` // of a cancellation
+	Status    string      `json:"status"`
+	Code      domain.Code `json:"code"`
+	Detail    string      `json:"detail,omitempty"`
+	ShowID    int64       `json:"showId,omitempty"` // of a placement
+	At        time.Time   `json:"at"`
+	Source    string      `json:"source"`    // ce_source of the message
+	CommandID string      `json:"commandId"` // its ce_id
+}
+
+// refusalMessage is the refusal on its way, with an id that follows from the command's: a message that comes
+// again is refused under the same id. Its key is the order's id, or the command's, so that the refusals of a
+// show that is sold out are spread over the partitions.
+func refusalMessage(r commands.Refusal) (*message.Message, error) {
+	body, err := json.Marshal(refusal{
+		OrderID: r.OrderID, Status: rejected, Code: r.Code, Detail: r.Detail, ShowID: r.ShowID, At: r.At.UTC(),
+		Source: r.Reference.Source, CommandID: r.Reference.ID,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode a refusal: %w", err)
+	}
+	key, subject := r.Reference.ID, domain.ShowStream(r.ShowID)
+	if r.OrderID != "" {
+		key, subject = r.OrderID, domain.OrderStream(r.OrderID)
+	}
+	msg := message.NewMessage("rejected:"+eventstore.NewRequestKey(messaging.CommandsTopic, r.Reference.Source, r.Reference.ID).String(), body)
+	msg.Metadata = message.Metadata{
+		messaging.KeyMetadata:        key,
+		eventstore.HeaderSpecVersion: "1.0",
+		eventstore.HeaderID:          msg.UUID,
+		eventstore.HeaderType:        statusChanged,
+		eventstore.HeaderSource:      "/boxoffice",
+		eventstore.HeaderSubject:     subject,
+		eventstore.HeaderTime:        r.At.UTC().Format(time.RFC3339Nano),
+		eventstore.HeaderContentType: "application/json",
+	}
+	return msg, nil
+}
+
+// commandOf is the message of commands-topic that caused an event, empty if none did.
+func commandOf(e eventstore.Recorded) (source, id string) {
+	if !bytes.Contains(e.Metadata, []byte(`"causation":`)) {
+		return "", "" // nearly always; decoding costs more
+	}
+	var m eventstore.Metadata
+	if json.Unmarshal(e.Metadata, &m) != nil {
+		return "", "" // the relay does not stop because of it
+	}
+	r, _ := commands.ParseReference(m.Causation)
+	return r.Source, r.ID
+}
