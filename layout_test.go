@@ -39,6 +39,7 @@ var mayUse = map[string][]string{
 	"internal/web":       {"domain", "internal/httpapi", "internal/views"},
 	"internal/gather":    {},
 	"internal/failpoint": {},
+	"internal/tracing":   {},
 	"internal/devstack":  {""},
 	"cmd":                {"", "domain", "eventstore", "commands", "projections", "internal"},
 }
@@ -53,6 +54,8 @@ var onlyIn = []struct {
 	{"github.com/ThreeDotsLabs/watermill-kafka", []string{"internal/messaging", "cmd"}, "Kafka is a transport"},
 	{"github.com/twmb/franz-go", []string{"internal/devstack", "cmd/demo"}, "the embedded broker is for the demo and tests"},
 	{"github.com/pb33f", []string{"internal/httpapi/openapitest"}, "it judges answers in tests, the service sends them"},
+	{"go.opentelemetry.io/otel/sdk", []string{"internal/tracing", "cmd"}, "traces are made in one place"},
+	{"go.opentelemetry.io/otel/exporters", []string{"internal/tracing", "cmd"}, "traces are sent from one place"},
 	{"github.com/fergusstrange/embedded-postgres", []string{"internal/devstack", "cmd/demo"}, "nothing else fetches programs"},
 }
 

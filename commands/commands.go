@@ -38,6 +38,7 @@ type Answer struct {
 	Order    *domain.Order    // as the command left it, where the command was about an order
 	Show     *views.ShowFacts // as the command left it, where the command was about a show
 	Position int64            // of the command's last event on its order or show; the head where nothing changed
+	Batch    string           // id of the append with the command's events; empty where there was none, or another process' one
 	Replayed bool             // the request was answered before, this is the first answer again
 }
 

@@ -151,6 +151,7 @@ func (w *Writer) write(p *plan, at time.Time, byID map[string]*request) error {
 		metadata := shared
 		if r := byID[d.CommandID]; r != nil {
 			p.owners[i] = r
+			r.answer.Batch = batchID
 			if metadata, err = r.metadata(batchID, r.first < 0); err != nil {
 				return err
 			}

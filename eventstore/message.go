@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ const (
 	HeaderPosition    = "boxoffice_position"
 	HeaderHash        = "boxoffice_hash" // only on the last event of an append
 	HeaderCut         = "boxoffice_cut"  // bytes of data that were too many for Kafka: the log alone has them
+	HeaderTrace       = "traceparent"    // W3C trace context, where the event's command came with one
 )
 
 const (
@@ -42,8 +44,8 @@ const maxNameBytes = 2_000
 // ErrForeign: a message is not an event of this log.
 var ErrForeign = errors.New("log: not an event of the log")
 
-// ToMessage is the event as Kafka carries it. Its payload is the event's data, not a copy. Metadata stays
-// behind: it names actors and requests, and the log has it.
+// ToMessage is the event as Kafka carries it. Its payload is the event's data, not a copy. Metadata but the trace
+// stays behind: it names actors and requests, and the log has it.
 func ToMessage(r Recorded) *message.Message {
 	id := r.ID()
 	m := message.NewMessage(id, message.Payload(r.Data))
@@ -61,7 +63,28 @@ func ToMessage(r Recorded) *message.Message {
 	if len(r.Hash) > 0 {
 		m.Metadata[HeaderHash] = hex.EncodeToString(r.Hash)
 	}
+	if trace := traceOf(r.Metadata); trace != "" {
+		m.Metadata[HeaderTrace] = trace
+	}
 	return m
+}
+
+// traceOf finds the trace in an event's metadata without decoding it, which costs more than all the rest of a
+// message. Within a value a quote has a backslash before it, so the name found is the member's.
+func traceOf(metadata []byte) string {
+	const (
+		member = `"trace":"`
+		length = 55 // of a traceparent of version 00
+	)
+	at := bytes.LastIndex(metadata, []byte(member))
+	if at < 0 {
+		return ""
+	}
+	value := metadata[at+len(member):]
+	if len(value) <= length || value[length] != '"' {
+		return ""
+	}
+	return string(value[:length])
 }
 
 // WithoutData is an event's message without the data, for an event that is too large for Kafka. Who reads it

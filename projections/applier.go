@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -23,21 +24,24 @@ type Applier struct {
 	store      *eventstore.Store
 	log        *slog.Logger
 
-	mu     sync.Mutex
-	claims map[place]checkpoint // stored, as far as this process knows
-	tally  Tally
+	mu      sync.Mutex
+	claims  map[place]checkpoint // stored, as far as this process knows
+	tally   Tally
+	retried time.Time // when parked streams were tried again last
 }
 
 // Tally counts what an Applier has done since it was made.
 type Tally struct {
-	Folded   int64 // events that changed a row
-	Repeats  int64 // events that a row showed already
-	Gaps     int64 // times that events were missing and read from the log
-	Parked   int64 // streams that could not be gone on with
-	Waiting  int64 // events that wait behind a parked one
-	Foreign  int64 // messages that are no events of the log
-	Restarts int64 // times that a checkpoint was beyond its partition's end, and all was read again
-	Lost     int64 // times that messages after a checkpoint were gone: the read model needs a replay
+	Folded    int64 // events that changed a row
+	Repeats   int64 // events that a row showed already
+	Gaps      int64 // times that events were missing and read from the log
+	Parked    int64 // streams that could not be gone on with
+	Unparked  int64 // streams that were parked and went on when this consumer tried them again
+	Waiting   int64 // events that wait behind a parked one
+	Discarded int64 // events that are left out because an operator discarded their streams
+	Foreign   int64 // messages that are no events of the log
+	Restarts  int64 // times that a checkpoint was beyond its partition's end, and all was read again
+	Lost      int64 // times that messages after a checkpoint were gone: the read model needs a replay
 }
 
 // NewApplier makes an Applier that writes to db and heals from store.
@@ -55,7 +59,8 @@ func (a *Applier) Tally() Tally {
 // Start takes a partition and tells the offset to read first. Oldest is the partition's first offset, newest
 // the one that the next message will get. A checkpoint beyond newest means that the topic was made anew: all
 // of it is read, and what the rows show already is skipped. Messages that are gone between the checkpoint
-// and oldest are told as an error in the log and in Tally.Lost; rows heal where their streams go on.
+// and oldest are told as an error in the log and in Tally.Lost; rows heal where their streams go on. What is
+// parked is tried once more.
 func (a *Applier) Start(ctx context.Context, topic string, partition int32, oldest, newest int64) (int64, error) {
 	name := a.projection.Definition().Name
 	c, err := take(ctx, a.db, name, place{topic, partition})
@@ -65,6 +70,7 @@ func (a *Applier) Start(ctx context.Context, topic string, partition int32, olde
 	a.mu.Lock()
 	a.claims[c.place] = c
 	a.mu.Unlock()
+	a.retryParked(ctx)
 	log := a.log.With("projection", name, "topic", topic, "partition", partition, "checkpoint", c.next)
 	switch {
 	case c.next > newest:
@@ -116,11 +122,14 @@ func (a *Applier) Apply(ctx context.Context, topic string, partition int32, batc
 		next.position = max(next.position, e.Position)
 		events = append(events, e)
 	}
-	f, err := foldBatch(ctx, a.projection, a.db, a.store.ReadStream, events)
-	if err != nil {
-		return fmt.Errorf("apply to %s: %w", a.projection.Definition().Name, err)
+	f, err := a.foldAndWrite(ctx, stored, next, events, nil)
+	if refused(err) {
+		var poison map[string]error
+		if poison, err = a.unsavable(ctx, events); err == nil {
+			f, err = a.foldAndWrite(ctx, stored, next, events, poison)
+		}
 	}
-	if err := a.write(ctx, stored, next, f); err != nil {
+	if err != nil {
 		return fmt.Errorf("apply to %s: %w", a.projection.Definition().Name, err)
 	}
 	a.mu.Lock()
@@ -132,6 +141,14 @@ func (a *Applier) Apply(ctx context.Context, topic string, partition int32, batc
 		a.log.ErrorContext(ctx, "stream is parked", "projection", p.Projection, "stream", p.Stream, "version", p.Version, "reason", p.Reason)
 	}
 	return nil
+}
+
+func (a *Applier) foldAndWrite(ctx context.Context, stored, next checkpoint, events []eventstore.Recorded, poison map[string]error) (*folding, error) {
+	f, err := foldBatch(ctx, a.projection, a.db, a.store.ReadStream, events, poison)
+	if err != nil {
+		return nil, err
+	}
+	return f, a.write(ctx, stored, next, f)
 }
 
 func (a *Applier) write(ctx context.Context, stored, next checkpoint, f *folding) (err error) {
@@ -170,7 +187,9 @@ func (a *Applier) count(more Tally) {
 	a.tally.Repeats += more.Repeats
 	a.tally.Gaps += more.Gaps
 	a.tally.Parked += more.Parked
+	a.tally.Unparked += more.Unparked
 	a.tally.Waiting += more.Waiting
+	a.tally.Discarded += more.Discarded
 	a.tally.Foreign += more.Foreign
 	a.tally.Restarts += more.Restarts
 	a.tally.Lost += more.Lost

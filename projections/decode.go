@@ -8,15 +8,16 @@ import (
 	"boxoffice/eventstore"
 )
 
-// What a fold does not look at is not decoded: its event only moves the row's version. That also goes for
-// types that this program does not know.
+// What a fold does not look at is not decoded: its event only moves the row's version. A type that nobody here
+// knows is another matter: it may have changed the row, so its stream is parked until a program reads it that
+// does. Only where rows are sparse, and most events of a stream feed none, such types are passed over.
 
 func decodeOrder(e eventstore.Recorded) (domain.Event, error) {
 	switch e.Type {
 	case "OrderPlaced", "OrderConfirmed", "OrderPaymentChanged", "OrderCompleted", "OrderCanceled", "OrderRefunded":
 		return decode(e)
 	default:
-		return nil, nil
+		return nil, readable(e)
 	}
 }
 
@@ -36,8 +37,16 @@ func decodeShow(e eventstore.Recorded) (domain.Event, error) {
 	case "ShowCreated", "ShowChanged", "TicketTypeAdded", "TicketTypeChanged", "SalesPaused", "SalesResumed", "ShowCanceled":
 		return decode(e)
 	default:
-		return nil, nil
+		return nil, readable(e)
 	}
+}
+
+// readable is the error of an event of a type that this program does not know.
+func readable(e eventstore.Recorded) error {
+	if !domain.Known(e.Type) {
+		return fmt.Errorf("decode %s: %w", e.Type, domain.ErrUnknownType)
+	}
+	return nil
 }
 
 // moved is what availability needs of an event that moves tickets: the totals after it. Its up to 500

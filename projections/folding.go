@@ -20,13 +20,16 @@ const maxReason = 1000
 // streamReader reads a stream of the log after a version, in order, up to limit events.
 type streamReader func(ctx context.Context, stream string, after int64, limit int) ([]eventstore.Recorded, error)
 
-// folding folds one batch of events into rows in memory.
+// folding folds events into rows in memory.
 type folding struct {
 	projection Projection
 	read       streamReader
 	rows       Rows
-	skip       map[string]bool // parked streams
-	parked     []Parked        // of this batch
+	loaded     map[string]bool  // keys of the rows that are in memory
+	skip       map[string]bool  // parked streams
+	out        map[string]int64 // discarded streams: the first version that is left out
+	poison     map[string]error // known beforehand, by the events' ids
+	parked     []Parked         // by these events
 	tally      Tally
 }
 
@@ -37,40 +40,88 @@ type keyed struct {
 	err   error
 }
 
-// foldBatch reads the rows that events touch and folds the events into them.
-func foldBatch(ctx context.Context, p Projection, db sqlx.QueryerContext, read streamReader, events []eventstore.Recorded) (*folding, error) {
-	f := &folding{projection: p, read: read, rows: p.Rows(), skip: map[string]bool{}}
-	var feeding []keyed
-	for _, e := range events {
-		// An event that can't be read parks its stream in its turn: what came before it is still folded.
-		if key, ok, err := p.Key(e); ok || err != nil {
-			feeding = append(feeding, keyed{key, e, err})
-		}
+// foldBatch reads the rows that events touch and folds the events into them. Poison are events that are known to
+// be some, by their ids.
+func foldBatch(ctx context.Context, p Projection, db sqlx.QueryerContext, read streamReader, events []eventstore.Recorded, poison map[string]error) (*folding, error) {
+	f := &folding{projection: p, read: read, rows: p.Rows(), loaded: map[string]bool{}, poison: poison}
+	feeding, err := f.feeding(ctx, events)
+	if err != nil || len(feeding) == 0 {
+		return f, err
 	}
-	if len(feeding) == 0 {
-		return f, nil
-	}
-	streams, keys := distinct(feeding)
-	waiting, err := parkedAmong(ctx, db, p.Definition().Name, streams)
+	stopped, err := stoppedAmong(ctx, db, p.Definition().Name, streamsOf(feeding))
 	if err != nil {
 		return nil, err
 	}
-	for stream := range waiting {
-		f.skip[stream] = true
+	f.skip, f.out = stopped.parked, stopped.discarded
+	return f, f.add(ctx, db, feeding)
+}
+
+// feeding are the events that feed a row. One that can't be read parks its stream in its turn: what came before
+// it is still folded.
+func (f *folding) feeding(ctx context.Context, events []eventstore.Recorded) ([]keyed, error) {
+	var feeding []keyed
+	for _, e := range events {
+		var err error
+		if e.Data == nil {
+			if e, err = f.whole(ctx, e); err != nil && !errors.Is(err, ErrPoison) {
+				return nil, err
+			}
+		}
+		key, ok := "", false
+		if err == nil {
+			key, ok, err = f.projection.Key(e)
+		}
+		if known := f.poison[e.ID()]; err == nil && ok && known != nil {
+			err = known
+		}
+		if err == nil && ok && !storable(key) {
+			err = fmt.Errorf("%w: %s is for the row %q, which there can't be", ErrPoison, e.ID(), key)
+		}
+		if ok || err != nil {
+			feeding = append(feeding, keyed{key, e, err})
+		}
+	}
+	return feeding, nil
+}
+
+// whole is an event whose data did not fit into its message, from the log. Errors: ErrPoison if it is not there.
+func (f *folding) whole(ctx context.Context, e eventstore.Recorded) (eventstore.Recorded, error) {
+	found, err := f.read(ctx, e.Stream, e.Version-1, 1)
+	if err != nil {
+		return e, fmt.Errorf("read %s, which is too large for its topic: %w", e.ID(), err)
+	}
+	if len(found) == 0 || found[0].Version != e.Version {
+		return e, fmt.Errorf("%w: %s came without data, and the log does not have it", ErrPoison, e.ID())
+	}
+	return found[0], nil
+}
+
+// add folds events into their rows, and reads the rows that are not in memory yet.
+func (f *folding) add(ctx context.Context, db sqlx.QueryerContext, feeding []keyed) error {
+	var keys []string
+	for _, k := range feeding {
+		if k.err == nil && !f.loaded[k.key] {
+			f.loaded[k.key] = true
+			keys = append(keys, k.key)
+		}
 	}
 	if err := f.rows.Load(ctx, db, keys); err != nil {
-		return nil, err
+		return err
 	}
 	for _, k := range feeding {
 		if err := f.fold(ctx, k); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // fold applies one event, healing a gap before it; an event that can't be folded parks its stream.
 func (f *folding) fold(ctx context.Context, k keyed) error {
+	if out, is := f.out[k.event.Stream]; is && k.event.Version >= out {
+		f.tally.Discarded++
+		return nil
+	}
 	if f.skip[k.event.Stream] {
 		f.tally.Waiting++
 		return nil
@@ -129,6 +180,9 @@ func (f *folding) heal(ctx context.Context, k keyed, version int64) (eventstore.
 // park stops the stream of an event for this projection.
 func (f *folding) park(e eventstore.Recorded, reason error) {
 	text := strings.ToValidUTF8(strings.ReplaceAll(reason.Error(), "\x00", ""), "")
+	if f.skip == nil {
+		f.skip = map[string]bool{}
+	}
 	f.skip[e.Stream] = true
 	f.tally.Parked++
 	f.parked = append(f.parked, Parked{
@@ -137,18 +191,14 @@ func (f *folding) park(e eventstore.Recorded, reason error) {
 	})
 }
 
-// distinct lists the streams and keys of events, each once.
-func distinct(all []keyed) (streams, keys []string) {
-	seenStreams, seenKeys := make(map[string]bool, len(all)), make(map[string]bool, len(all))
+// streamsOf lists the streams of events, each once.
+func streamsOf(all []keyed) []string {
+	seen, streams := make(map[string]bool, len(all)), []string(nil)
 	for _, k := range all {
-		if !seenStreams[k.event.Stream] {
-			seenStreams[k.event.Stream] = true
+		if !seen[k.event.Stream] {
+			seen[k.event.Stream] = true
 			streams = append(streams, k.event.Stream)
 		}
-		if k.err == nil && !seenKeys[k.key] {
-			seenKeys[k.key] = true
-			keys = append(keys, k.key)
-		}
 	}
-	return streams, keys
+	return streams
 }

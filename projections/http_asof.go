@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"boxoffice/domain"
@@ -12,6 +13,18 @@ import (
 	"boxoffice/internal/httpapi"
 	"boxoffice/internal/views"
 )
+
+// clockSlack is how far ahead of our clock a time may be that another process' clock gave.
+const clockSlack = 2 * time.Second
+
+// pastTime is the query's at, and whether it was sent. What a time in the future will show nobody knows.
+func (q *Queries) pastTime(params url.Values) (at time.Time, sent bool, err error) {
+	at, sent, err = httpapi.QueryTime(params, "at")
+	if err == nil && sent && at.After(q.store.Now().Add(clockSlack)) {
+		err = badParameter("at", "must not be in the future")
+	}
+	return at, sent, err
+}
 
 // availabilityAt answers what was left of a show at a time. Every event of a show carries the totals after
 // it, so that is one look-up; names and prices come from the row unless they have changed since.

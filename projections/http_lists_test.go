@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"boxoffice/domain"
+	"boxoffice/internal/httpapi"
 	"boxoffice/internal/views"
 )
 
@@ -132,27 +133,37 @@ func TestBadParametersAreNamed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	order := "/orders/" + orderNumber(1)
+	elsewhere, err := httpapi.EncodeCursor(map[string]any{"before": 5, "of": "another filter"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for path, name := range map[string]string{
-		"/orders?limit=0":                             "limit",
-		"/orders?limit=1000":                          "limit",
-		"/orders?limit=x":                             "limit",
-		"/orders?show=-1":                             "show",
-		"/orders?show=1.5":                            "show",
-		"/orders?show=1&show=2":                       "show",
-		"/orders?status=paid":                         "status",
-		"/orders?status=PENDING&status=X":             "status",
-		"/orders?cursor=!":                            "cursor",
-		"/orders?cursor=e30x":                         "cursor",
-		"/orders?colour=red":                          "colour",
-		order + "?version=x":                          "version",
-		order + "?at=yesterday":                       "at",
-		order + "?at=2025-02-05":                      "at",
-		order + "?token=x":                            "token",
-		"/shows?limit=1":                              "limit",
-		"/shows?cursor=x":                             "cursor",
-		"/shows/1/availability?at=noon":               "at",
-		"/open-items?resolved=perhaps":                "resolved",
-		"/open-items?cursor=" + url.QueryEscape("{}"): "cursor",
+		"/orders?limit=0":                               "limit",
+		"/orders?limit=1000":                            "limit",
+		"/orders?limit=x":                               "limit",
+		"/orders?show=-1":                               "show",
+		"/orders?show=1.5":                              "show",
+		"/orders?show=1&show=2":                         "show",
+		"/orders?status=paid":                           "status",
+		"/orders?status=PENDING&status=X":               "status",
+		"/orders?cursor=!":                              "cursor",
+		"/orders?cursor=e30x":                           "cursor",
+		"/orders?colour=red":                            "colour",
+		order + "?version=x":                            "version",
+		order + "?at=yesterday":                         "at",
+		order + "?at=2025-02-05":                        "at",
+		order + "?at=2999-02-05T12:00:00Z":              "at",
+		"/shows/1/availability?at=2999-02-05T12:00:00Z": "at",
+		"/orders?customer=":                             "customer",
+		"/orders?customer=&status=PENDING":              "customer",
+		"/orders?status=PENDING&cursor=" + elsewhere:    "cursor",
+		"/open-items?resolved=true&cursor=" + elsewhere: "cursor",
+		order + "?token=x":                              "token",
+		"/shows?limit=1":                                "limit",
+		"/shows?cursor=x":                               "cursor",
+		"/shows/1/availability?at=noon":                 "at",
+		"/open-items?resolved=perhaps":                  "resolved",
+		"/open-items?cursor=" + url.QueryEscape("{}"):   "cursor",
 	} {
 		wantStatus(t, s.asOperator(t, path), http.StatusBadRequest, `"invalid"`, `"`+name+`"`)
 	}

@@ -23,7 +23,7 @@ func (q *Queries) getOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	at, past, err := httpapi.QueryTime(params, "at")
+	at, past, err := q.pastTime(params)
 	if err != nil {
 		return err
 	}
@@ -56,42 +56,6 @@ func (q *Queries) getOrder(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return httpapi.JSON(w, http.StatusOK, all[0])
-}
-
-// awaitOrder reads an order's row, at version 0 if there is none. It waits until the row shows a version of
-// the order and what the order was at a position of the log, or marks the answer as stale.
-func (q *Queries) awaitOrder(w http.ResponseWriter, r *http.Request, id string, version, position int64) (Row[OrderState], error) {
-	var row Row[OrderState]
-	reached := false // the log has the position, and version is what the order was then
-	fresh, err := q.await(r.Context(), func(ctx context.Context) (bool, error) {
-		rows, err := loadOrders(ctx, q.db, []string{id})
-		if err != nil {
-			return false, err
-		}
-		row = rows[id]
-		if row.Position < position && !reached {
-			if reached, err = q.reach(ctx, id, position, &version); err != nil {
-				return false, err
-			}
-			return reached && row.Version >= version, nil
-		}
-		return row.Version >= version, nil
-	})
-	if err == nil && !fresh {
-		w.Header().Set(staleHeader, "true")
-	}
-	return row, err
-}
-
-// reach raises version to the one that an order had at a position, and reports whether the log is that far.
-func (q *Queries) reach(ctx context.Context, id string, position int64, version *int64) (bool, error) {
-	head, err := q.store.Head(ctx)
-	if err != nil || head.Position < position {
-		return false, err
-	}
-	then, err := q.store.VersionAt(ctx, domain.OrderStream(id), position)
-	*version = max(*version, then)
-	return err == nil, err
 }
 
 // orderViews shows orders to who may see all of them.

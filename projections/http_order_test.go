@@ -20,13 +20,15 @@ import (
 func TestWhoMayAskWhat(t *testing.T) {
 	t.Parallel()
 	httpapitest.CheckRoutes(t, NewQueries(QueryConfig{}).Routes(), map[string]httpapi.Who{
-		"GET /orders":                  httpapi.AnyOperator(),
-		"GET /orders/{id}":             httpapi.Buyer,
-		"GET /orders/{id}/history":     httpapi.Buyer,
-		"GET /shows":                   httpapi.Anyone,
-		"GET /shows/{id}":              httpapi.Anyone,
-		"GET /shows/{id}/availability": httpapi.Anyone,
-		"GET /open-items":              httpapi.AnyOperator(),
+		"GET /orders":                         httpapi.AnyOperator(),
+		"GET /orders/{id}":                    httpapi.Buyer,
+		"GET /orders/{id}/history":            httpapi.Buyer,
+		"GET /orders/{id}/events":             httpapi.Buyer,
+		"GET /shows":                          httpapi.Anyone,
+		"GET /shows/{id}":                     httpapi.Anyone,
+		"GET /shows/{id}/availability":        httpapi.Anyone,
+		"GET /shows/{id}/availability/events": httpapi.Anyone,
+		"GET /open-items":                     httpapi.AnyOperator(),
 	})
 }
 

@@ -60,9 +60,18 @@ func describePayment(name string, ev domain.Event) string {
 		return fmt.Sprintf("Refund of %s was given up after %s", money(ev.Amount), count(int64(ev.Attempts), "try")) + after(": ", ev.Detail)
 	case domain.OpenItemResolved:
 		return "An operator resolved " + ev.Item + after(": ", ev.Reason)
+	case domain.StreamDiscarded:
+		return "An operator gave up " + given(ev) + after(": ", ev.Reason)
 	default:
 		return name
 	}
+}
+
+func given(ev domain.StreamDiscarded) string {
+	if ev.Letter != nil {
+		return fmt.Sprintf("dead letter %d/%d of %s", ev.Letter.Partition, ev.Letter.Offset, ev.Letter.Topic)
+	}
+	return fmt.Sprintf("%s for %s from version %d on", ev.Stream, ev.Projection, ev.Version)
 }
 
 func canceledBecause(ev domain.OrderCanceled) string {

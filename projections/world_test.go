@@ -24,7 +24,7 @@ type world struct {
 	offsets  map[place]int64 // the next offset of each partition
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	db := devstack.Postgres(t).Open(t)
 	store := eventstore.New(db, eventstore.Config{})

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/IBM/sarama"
@@ -61,6 +63,8 @@ func (c *cli) end(ctx context.Context, command string, err error) int {
 		return exitOK
 	case errors.Is(err, errDiffers):
 		return exitDiffers
+	case errors.Is(err, errUnwell):
+		return exitFault
 	case errors.As(err, &unwritten) && errors.Is(err, syscall.EPIPE):
 		return exitOK // who read our output has seen enough
 	case ctx.Err() != nil && canceled(err):
@@ -83,6 +87,10 @@ func (c *cli) end(ctx context.Context, command string, err error) int {
 	case errors.As(err, &unwritten):
 		c.say("%s: %v", command, err)
 		return exitFault
+	case (errors.As(err, &gone) || offline(err)) && c.demoIsGone():
+		c.say("%s: the demo that wrote %s is not running: its process %d has ended, or was killed", command, filepath.Join(c.data, "demo.json"), c.demo)
+		c.say("Start it: go run ./cmd/demo --data %s", c.data)
+		return exitUnreachable
 	case errors.As(err, &gone), offline(err):
 		c.say("%s: %v\nIs it running, and is the address right? The address comes from --data, a flag or the environment: boxoffice help environment", command, err)
 		return exitUnreachable
@@ -92,6 +100,16 @@ func (c *cli) end(ctx context.Context, command string, err error) int {
 		c.say("%s", next)
 	}
 	return exitFault
+}
+
+// demoIsGone reports whether --data named a demo whose process is not there any more. It is asked only when a
+// server does not answer: a demo in a container is not seen from outside, and answers nevertheless.
+func (c *cli) demoIsGone() bool {
+	if c.demo <= 0 {
+		return false
+	}
+	process, err := os.FindProcess(c.demo)
+	return err != nil || errors.Is(process.Signal(syscall.Signal(0)), os.ErrProcessDone)
 }
 
 // canceled reports whether an error came from the end of the context, here or in Postgres.

@@ -25,7 +25,9 @@ func TestServeRunsUntilItIsTerminated(t *testing.T) {
 	ctx, terminate := context.WithCancel(t.Context())
 	code := make(chan int, 1)
 	var stderr bytes.Buffer
-	go func() { code <- run(ctx, []string{"serve"}, surroundings{&stderr, &stderr, environ, "test"}) }()
+	go func() {
+		code <- run(ctx, []string{"serve"}, surroundings{&stderr, &stderr, environ, "test", nil, false})
+	}()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for end := time.Now().Add(patience); !answers(t, "http://"+address+"/readyz"); <-look.C {

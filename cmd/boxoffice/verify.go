@@ -117,6 +117,9 @@ func reportText(r verify.Report) string {
 	if r.Topics != nil {
 		fmt.Fprintf(&b, "topics  %d events, %d repeats\n", r.Topics.Messages, r.Topics.Repeats)
 	}
+	for _, d := range r.Discarded {
+		fmt.Fprintf(&b, "left out %s %s from version %d on: %s\n", d.Projection, printable(d.Stream), d.Version, printable(d.Reason))
+	}
 	if r.Ok() {
 		b.WriteString("ok      all invariants hold\n")
 		return b.String()

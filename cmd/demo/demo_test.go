@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"boxoffice/cmd/internal/config"
+	"boxoffice/internal/httpapi/openapitest"
 	"boxoffice/internal/views"
 )
 
@@ -127,7 +128,7 @@ func (d *running) tour() string {
 // send sends JSON, as the operator, and returns the body of a good answer.
 func (d *running) send(method, path, body string, headers ...string) []byte {
 	d.t.Helper()
-	status, _, text, err := d.try(http.DefaultClient, method, path, body, headers...)
+	status, _, text, err := d.try(&http.Client{Transport: openapitest.NewTransport(d.t, nil)}, method, path, body, headers...)
 	if err != nil || status >= http.StatusBadRequest {
 		d.t.Fatalf("%s %s: %d %s %v", method, path, status, text, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"boxoffice/eventstore"
+	"boxoffice/internal/httpapi/openapitest"
 	"boxoffice/internal/messaging"
 	"boxoffice/projections/verify"
 )
@@ -34,7 +35,7 @@ const (
 // campaign kills the demo in the middle of bursts of orders, and looks after each what became of them.
 func campaign(t *testing.T, program, dir string) {
 	random := rand.New(rand.NewPCG(*seed, 0))
-	client := &http.Client{Timeout: startPatience, Transport: &http.Transport{MaxIdleConnsPerHost: burst}}
+	client := &http.Client{Timeout: startPatience, Transport: openapitest.NewTransport(t, &http.Transport{MaxIdleConnsPerHost: burst})}
 	defer client.CloseIdleConnections()
 	var reached []int
 	d := launch(t, dir, program)

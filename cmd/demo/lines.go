@@ -7,7 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 
 	"boxoffice/commands"
 	"boxoffice/domain"
@@ -16,28 +16,51 @@ import (
 // lines writes what the demo has to say, off the path of those who wait for an answer.
 type lines struct {
 	queue chan string
-	done  sync.WaitGroup
+	stop  chan struct{} // closed when there is nothing more to say
+	done  chan struct{} // closed when everything is written
 }
 
-const lineQueue = 4096 // lines that wait to be written
+const (
+	lineQueue = 4096        // lines that wait to be written
+	lastLines = time.Second // for what waits when the demo ends: nobody may be reading
+)
 
 func newLines(w io.Writer) *lines {
-	l := &lines{queue: make(chan string, lineQueue)}
-	l.done.Go(func() {
-		out := bufio.NewWriter(w)
-		for line := range l.queue {
-			_, _ = fmt.Fprintln(out, line)
-			if len(l.queue) == 0 {
-				_ = out.Flush()
-			}
-		}
-		_ = out.Flush()
-	})
+	l := &lines{queue: make(chan string, lineQueue), stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		l.write(bufio.NewWriter(w))
+	}()
 	return l
 }
 
+// write writes what is said until close, and then what still waits.
+func (l *lines) write(out *bufio.Writer) {
+	stop := l.stop
+	for {
+		select {
+		case line := <-l.queue:
+			_, _ = fmt.Fprintln(out, line)
+		case <-stop:
+			stop = nil
+		}
+		if len(l.queue) > 0 {
+			continue
+		}
+		_ = out.Flush()
+		if stop == nil {
+			return
+		}
+	}
+}
+
 // say writes a line, however long that takes.
-func (l *lines) say(line string) { l.queue <- line }
+func (l *lines) say(line string) {
+	select {
+	case l.queue <- line:
+	case <-l.stop:
+	}
+}
 
 // tell writes a line unless nobody reads them: those who wait for an answer must not wait for that.
 func (l *lines) tell(line string) {
@@ -55,10 +78,14 @@ func printable(text string) string {
 	return text
 }
 
-// close writes what is still to be written. Nobody may say anything after it.
+// close writes what is still to be written, unless nobody takes it. What is said after it is not heard: parts
+// of the service that were abandoned may still speak.
 func (l *lines) close() {
-	close(l.queue)
-	l.done.Wait()
+	close(l.stop)
+	select {
+	case <-l.done:
+	case <-time.After(lastLines):
+	}
 }
 
 // told says one line for each accepted order and each delivery that was judged.

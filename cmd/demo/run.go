@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"boxoffice/cmd/internal/config"
@@ -18,8 +19,9 @@ import (
 )
 
 const (
-	startLimit  = 5 * time.Minute // for everything to answer; a first start may have to fetch PostgreSQL
-	stopLimit   = 5 * time.Second // for Postgres to end
+	startLimit  = 5 * time.Minute         // for everything to answer; a first start may have to fetch PostgreSQL
+	serveLimit  = 6500 * time.Millisecond // for the service to end, and
+	goneWithin  = 9500 * time.Millisecond // for everything, from the moment at which the demo is told to end
 	parentCheck = 300 * time.Millisecond
 	database    = "boxoffice"
 )
@@ -47,11 +49,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		}
 	}
 	go endWithParent(ctx, cancel)
+	ending, end := deadlineAfter(ctx, goneWithin)
+	defer end()
 	stack, err := startStack(ctx, o, stderr)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stack.stop(ctx)) }()
+	defer func() { err = errors.Join(err, stack.stop(ending())) }()
 	return serveDemo(ctx, o, stack, stdout, log)
 }
 
@@ -82,7 +86,7 @@ func serveDemo(ctx context.Context, o options, s *stack, stdout io.Writer, log *
 	go func() {
 		served <- serve.Run(ctx, serve.Options{
 			Config: keys.config(o, about), Log: log, Listener: listener, Metrics: metrics,
-			Demo: loopback(listener.Addr()), Told: said.told,
+			Demo: loopback(listener.Addr()), Told: said.told, StopWithin: serveLimit,
 		})
 	}()
 	defer func() { err = errors.Join(err, config.RemoveDemo(o.data)) }()
@@ -107,6 +111,22 @@ func serveDemo(ctx context.Context, o options, s *stack, stdout io.Writer, log *
 		return nil // told to end before it was ready
 	}
 	return err
+}
+
+// deadlineAfter gives the moment by which everything must have ended: some time after ctx did, or, as long as it
+// has not, from when it is asked. stop ends the waiting for ctx.
+func deadlineAfter(ctx context.Context, limit time.Duration) (deadline func() time.Time, stop func()) {
+	var told atomic.Pointer[time.Time]
+	unhook := context.AfterFunc(ctx, func() {
+		now := time.Now()
+		told.Store(&now)
+	})
+	return func() time.Time {
+		if at := told.Load(); at != nil {
+			return at.Add(limit)
+		}
+		return time.Now().Add(limit)
+	}, func() { unhook() }
 }
 
 // empty removes what earlier runs left in the directory, and nothing else that may be there.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	_ "github.com/lib/pq" // the driver of the embedded server
@@ -36,18 +37,18 @@ func startStack(ctx context.Context, o options, stderr io.Writer) (*stack, error
 	}
 	s := &stack{postgres: postgres}
 	if err := createDatabase(ctx, postgres.URL("postgres")); err != nil {
-		return nil, errors.Join(err, s.stop(ctx))
+		return nil, errors.Join(err, s.stop(time.Now().Add(goneWithin)))
 	}
 	s.kafka, err = devstack.StartKafka(devstack.KafkaConfig{Dir: filepath.Join(o.data, "kafka"), Log: stderr})
 	if err != nil {
-		return nil, errors.Join(err, s.stop(ctx))
+		return nil, errors.Join(err, s.stop(time.Now().Add(goneWithin)))
 	}
 	return s, nil
 }
 
-// stop ends both servers, also after ctx has ended.
-func (s *stack) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+// stop ends both servers, by force if they have not ended at the deadline.
+func (s *stack) stop(deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline) // what ends us does not end this
 	defer cancel()
 	var errs []error
 	if s.kafka != nil {

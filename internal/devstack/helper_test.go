@@ -50,7 +50,7 @@ func help(role string, args []string) error {
 		if err := c.Start(); err != nil {
 			return err
 		}
-		if _, err := startWatchdog(c.Process.Pid); err != nil {
+		if _, err := startWatchdog(c.Process.Pid, syscall.SIGINT); err != nil {
 			return err
 		}
 		pid = c.Process.Pid

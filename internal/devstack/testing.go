@@ -109,48 +109,6 @@ func OwnKafka(t testing.TB) *TestKafka {
 	return &TestKafka{Brokers: k.Brokers(), Prefix: topicPrefix(), Server: k}
 }
 
-// KillableKafka returns a broker of the test's own that has its messages in files, and that the test may kill
-// and start again: a real one where .ci/with-kafka has prepared that, else the embedded one.
-func KillableKafka(t testing.TB) *TestKafka {
-	t.Helper()
-	dir, err := os.MkdirTemp("", testPrefix)
-	if err != nil {
-		t.Fatalf("folder for Kafka: %v", err)
-	}
-	k, err := startKillable(t.Context(), dir)
-	if err != nil {
-		t.Fatalf("start a broker for a test: %v", errors.Join(err, os.RemoveAll(dir)))
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(k.Stop(), os.RemoveAll(dir)); err != nil {
-			t.Errorf("stop the broker: %v", err)
-		}
-	})
-	return &TestKafka{Brokers: k.Brokers(), Prefix: topicPrefix(), Process: k}
-}
-
-// killable is a broker of either kind.
-type killable interface {
-	KafkaProcess
-	Brokers() []string
-	Stop() error
-}
-
-func startKillable(ctx context.Context, dir string) (killable, error) {
-	if home := os.Getenv("REAL_KAFKA"); home != "" {
-		return startRealKafka(ctx, home, dir)
-	}
-	return StartKafka(KafkaConfig{Dir: dir})
-}
-
-// KafkaProcess is a broker that a test may kill.
-type KafkaProcess interface {
-	// Kill ends the broker at once, as kill -9 does; a second call does nothing.
-	Kill() error
-	// Start runs it again, on the same port and its old files, and returns when it answers.
-	Start(ctx context.Context) error
-}
-
 // TestKafka is a broker for one test.
 type TestKafka struct {
 	// Brokers are the addresses for a client.

@@ -24,7 +24,7 @@ func (h *handler) authorize(c *call, who Who, r *http.Request) error {
 	}
 	operator, ok := h.config.Operators.Lookup(key)
 	if ok {
-		c.operator = operator
+		c.operator, c.operators = operator, h.config.Operators
 	}
 	switch {
 	case who == Anyone, who == Buyer && (ok || !sent):
@@ -35,6 +35,18 @@ func (h *handler) authorize(c *call, who Who, r *http.Request) error {
 		return Forbidden("Your role, " + string(operator.Role) + ", may not do this.")
 	}
 	return nil
+}
+
+// Revoked reports whether an operator sent the request whose key is not taken any more, or for another role: a
+// long answer has to end then.
+func Revoked(r *http.Request) bool {
+	c := callFrom(r.Context())
+	if c == nil || c.operators == nil {
+		return false
+	}
+	_, key := bearer(r)
+	operator, ok := c.operators.Lookup(key)
+	return !ok || operator != c.operator
 }
 
 // bearer reads the Authorization header. Several of them count as a wrong one.

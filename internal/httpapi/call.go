@@ -12,7 +12,9 @@ import (
 type call struct {
 	id       string
 	operator Operator
-	channel  string
+	// operators are the keys that an operator was found in, to ask again; nil: it was none.
+	operators *OperatorKeys
+	channel   string
 }
 
 type callKey struct{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 
 	"github.com/go-json-experiment/json"
@@ -68,10 +69,15 @@ func DecodeBytes(b []byte, v any, options ...Option) error {
 	return nil
 }
 
-// bodyError judges a failed read: too large is the caller's fault, and so is a body that ends early or never comes.
+// bodyError judges a failed read: too large is the caller's fault, and so is a body that ends early or comes too slowly.
 func bodyError(err error) error {
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLargeBody(large.Limit)
+	}
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
+		p := Invalid(FieldError{Detail: "did not come in time"})
+		p.Status = http.StatusRequestTimeout
+		return p
 	}
 	return Invalid(FieldError{Detail: "ended before it was complete"})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -25,15 +26,21 @@ type Config struct {
 	Channels       *ChannelKeys  // nil or empty: Channel routes are open to anyone
 	RequestTimeout time.Duration // 0: 10 s; streams have none
 	HTTPS          bool          // callers reach us over https, also if a proxy in front ends it
-	Log            *slog.Logger  // nil: says nothing
+	RateLimit      float64       // requests a second from one address of callers without a key; 0: no limit
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	Log            *slog.Logger // nil: says nothing
 	// Observe is told of each answered request: its route ("" if none matched), status and duration. May be nil.
 	Observe func(route string, status int, d time.Duration)
+	// Trace begins a span of a request; ended is told the route ("" if none matched) and the status. May be nil.
+	Trace func(r *http.Request) (ctx context.Context, ended func(route string, status int))
 }
 
 type handler struct {
 	config  Config
 	mux     *http.ServeMux
 	ids     *requestIDs
+	limits  *limiter // nil: none
 	origins http.CrossOriginProtection
 }
 
@@ -49,6 +56,7 @@ func NewHandler(config Config, routes ...[]Route) (http.Handler, error) {
 	var random [6]byte
 	_, _ = rand.Read(random[:]) // never fails since Go 1.24
 	h := &handler{config: config, mux: http.NewServeMux(), ids: newRequestIDs(random)}
+	h.limits = newLimiter(config.RateLimit, config.TrustedProxies)
 	var errs []error
 	for _, table := range routes {
 		for _, route := range table {
@@ -90,14 +98,16 @@ func (h *handler) add(route Route) (err error) {
 }
 
 // serve checks what the route asks for, cheapest first, and lets it handle the request.
-func (h *handler) serve(w *answer, r *http.Request) error {
+func (h *handler) serve(w *answer, r *http.Request) (err error) {
 	route := w.route
 	if route.Format == Page {
 		w.Header().Set("Content-Security-Policy", pagePolicy)
 	}
-	if err := h.authorize(callFrom(r.Context()), route.Who, r); err != nil {
+	judged, err := h.admit(callFrom(r.Context()), route, r)
+	if err != nil {
 		return err
 	}
+	defer func() { judged(err) }()
 	if err := h.checkOrigin(route, r); err != nil {
 		return err
 	}
@@ -130,14 +140,11 @@ func (h *handler) limit(ctx context.Context, route *Route) (context.Context, con
 
 // unmatched answers what no route is for: 405 where another method would match, else 404.
 func (h *handler) unmatched(w http.ResponseWriter, r *http.Request) {
-	format := Native
-	switch {
-	case r.URL.Path == "/orders/ticket", strings.HasPrefix(r.URL.Path, "/webhooks/payment"):
-		format = Owner
-	case strings.Contains(r.Header.Get("Accept"), "text/html"):
-		format = Page
+	answer, format := w.(*answer), formatOf(r)
+	if err := h.admitStranger(r); err != nil {
+		h.refuse(answer, r, format, err)
+		return
 	}
-	answer := w.(*answer)
 	allowed := h.allowed(r)
 	if len(allowed) == 0 {
 		p := newProblem(http.StatusNotFound, "not_found", "Not found", "There is nothing at this address.")
@@ -148,6 +155,18 @@ func (h *handler) unmatched(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", methods)
 	detail := "This address answers to " + methods + "."
 	h.refuse(answer, r, format, newProblem(http.StatusMethodNotAllowed, CodeNotAllowed, "Method not allowed", detail))
+}
+
+// formatOf is how a request is answered before its route is known, by its address and by what it asks for.
+func formatOf(r *http.Request) Format {
+	switch {
+	case r.URL.Path == "/orders/ticket", strings.HasPrefix(r.URL.Path, "/webhooks/payment"):
+		return Owner
+	case strings.Contains(r.Header.Get("Accept"), "text/html"):
+		return Page
+	default:
+		return Native
+	}
 }
 
 // allowed lists the methods that some route has at the address of a request.

@@ -40,13 +40,17 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (h *handler) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	c := &call{id: h.ids.of(r)}
-	r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	ctx, ended := r.Context(), func(string, int) {}
+	if h.config.Trace != nil {
+		ctx, ended = h.config.Trace(r)
+	}
+	r = r.WithContext(context.WithValue(ctx, callKey{}, c))
 	w := &answer{ResponseWriter: writer}
 	setHeaders(w.Header(), c.id, h.config.HTTPS)
-	defer h.done(w, r, start)
+	defer h.done(w, r, start, ended)
 	defer h.recover(w, r)
 	if err := checkURL(r); err != nil {
-		h.refuse(w, r, Native, err)
+		h.refuse(w, r, formatOf(r), err)
 		return
 	}
 	h.mux.ServeHTTP(w, r)
@@ -67,8 +71,8 @@ func (h *handler) recover(w *answer, r *http.Request) {
 	}
 }
 
-// done tells metrics and the debug log what became of the request.
-func (h *handler) done(w *answer, r *http.Request, start time.Time) {
+// done tells metrics, traces and the debug log what became of the request.
+func (h *handler) done(w *answer, r *http.Request, start time.Time, ended func(route string, status int)) {
 	took := time.Since(start)
 	name := ""
 	if w.route != nil {
@@ -80,6 +84,7 @@ func (h *handler) done(w *answer, r *http.Request, start time.Time) {
 	if h.config.Observe != nil {
 		h.config.Observe(name, w.status, took)
 	}
+	ended(name, w.status)
 	if ctx := r.Context(); h.config.Log.Enabled(ctx, slog.LevelDebug) {
 		// The path is logged without the query, which may carry a token.
 		h.config.Log.DebugContext(ctx, "request", "request_id", RequestID(ctx), "method", r.Method, "path", r.URL.Path,

@@ -69,10 +69,16 @@ func checkBody(route *Route, r *http.Request) error {
 	if r.ContentLength > route.MaxBody {
 		return tooLargeBody(route.MaxBody)
 	}
-	if r.ContentLength == 0 || route.Format == Page || isJSON(r.Header["Content-Type"]) {
+	if r.ContentLength == 0 {
 		return nil
 	}
-	return unsupportedType()
+	if sent := r.Header.Get("Content-Encoding"); sent != "" && !strings.EqualFold(sent, "identity") {
+		return unsupported("Content-Encoding", "must not be there: bodies are taken as they are")
+	}
+	if route.Format == Page || isJSON(r.Header["Content-Type"]) {
+		return nil
+	}
+	return unsupported("Content-Type", "must be application/json")
 }
 
 func isJSON(types []string) bool {

@@ -96,10 +96,9 @@ func tooLarge(detail string, status int) *Problem {
 	return p
 }
 
-func unsupportedType() *Problem {
-	const detail = "must be application/json"
-	p := newProblem(http.StatusUnsupportedMediaType, "invalid", "The body is not JSON", "Content-Type "+detail+".")
-	p.Errors = []FieldError{{Header: "Content-Type", Detail: detail}}
+func unsupported(header, detail string) *Problem {
+	p := newProblem(http.StatusUnsupportedMediaType, "invalid", "The body is not JSON", header+" "+detail+".")
+	p.Errors = []FieldError{{Header: header, Detail: detail}}
 	return p
 }
 

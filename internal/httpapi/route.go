@@ -16,6 +16,7 @@ type Route struct {
 	MaxBody    int64  // bytes of body; 0 is DefaultMaxBody
 	Format     Format // how refusals look
 	Stream     bool   // Server-Sent Events: no time limit on the request
+	Unlimited  bool   // no limit by address: for balancers that ask often
 	// Handle answers the request, or returns an error before it has written anything: see FromError.
 	Handle func(w http.ResponseWriter, r *http.Request) error
 }

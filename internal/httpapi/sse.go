@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -15,39 +16,69 @@ const HeartbeatEvery = 15 * time.Second
 // eventTimeout is how long a caller may take to accept one event before the stream ends.
 const eventTimeout = 10 * time.Second
 
+// lastEventHeader carries the id of the last event that a caller has seen.
+const lastEventHeader = "Last-Event-ID"
+
 // Events writes Server-Sent Events to one caller. It is for one goroutine.
 type Events struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
-// StartEvents begins a stream: headers out, the server's time limits for this connection lifted. Its route must
-// be a Stream. Errors: the connection can't be streamed to or is gone.
-func StartEvents(w http.ResponseWriter) (*Events, error) {
-	e := &Events{w: w, control: http.NewResponseController(w)}
+// LastEventID is the version that a caller has seen last, 0 if it has seen none. Errors: *Problem.
+func LastEventID(r *http.Request) (int64, error) {
+	version, _, err := HeaderInt(r, lastEventHeader)
+	return version, err
+}
+
+// HeadEvents answers HEAD of a stream.
+func HeadEvents(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // or nginx holds events back
-	if err := e.control.SetReadDeadline(time.Time{}); err != nil {
+}
+
+// StartEvents begins a stream: headers out, the server's time limits for this connection lifted. Its route must
+// be a Stream, and its request no HEAD. A caller who is gone shows at the first event. Errors: the connection
+// can't be streamed to.
+func StartEvents(w http.ResponseWriter) (*Events, error) {
+	e := &Events{w: w, control: http.NewResponseController(w)}
+	HeadEvents(w)
+	if err := e.control.SetReadDeadline(time.Time{}); errors.Is(err, http.ErrNotSupported) {
 		return nil, fmt.Errorf("lift the read limit of a stream: %w", err)
 	}
 	w.WriteHeader(http.StatusOK)
-	return e, e.write(nil)
+	if err := e.write(nil); errors.Is(err, http.ErrNotSupported) {
+		return nil, err
+	}
+	return e, nil
 }
 
-// Send writes one event; id is what Last-Event-ID brings back. Errors: v is no JSON, or the caller is gone.
-func (e *Events) Send(name, id string, v any) error {
-	buffer := buffers.Get().(*bytes.Buffer)
-	defer putBuffer(buffer)
-	buffer.Reset()
-	fmt.Fprintf(buffer, "event: %s\nid: %s\ndata: ", name, id)
+// EncodeEvent is an event as it is written, for callers who are many; id is what Last-Event-ID brings back.
+// Errors: v is no JSON.
+func EncodeEvent(name, id string, v any) ([]byte, error) {
+	var buffer bytes.Buffer
+	fmt.Fprintf(&buffer, "event: %s\nid: %s\ndata: ", name, id)
 	// JSON has no raw line ends, so one data line carries it.
-	if err := json.MarshalWrite(buffer, v, json.Deterministic(true)); err != nil {
-		return fmt.Errorf("encode event %s: %w", name, err)
+	if err := json.MarshalWrite(&buffer, v, json.Deterministic(true)); err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", name, err)
 	}
 	buffer.WriteString("\n\n")
-	return e.write(buffer.Bytes())
+	return buffer.Bytes(), nil
 }
+
+// Send writes one event. Errors: v is no JSON, or the caller is gone.
+func (e *Events) Send(name, id string, v any) error {
+	event, err := EncodeEvent(name, id, v)
+	if err != nil {
+		return err
+	}
+	return e.SendEncoded(event)
+}
+
+// SendEncoded writes an event of EncodeEvent. Errors: the caller is gone.
+func (e *Events) SendEncoded(event []byte) error { return e.write(event) }
 
 // Heartbeat writes a comment, which callers ignore. Errors: the caller is gone.
 func (e *Events) Heartbeat() error { return e.write([]byte(":\n\n")) }

@@ -68,8 +68,8 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 		if err != nil {
 			return err
 		}
-		if size := m.ByteSize(recordVersion); size > maxMessageBytes {
-			return fmt.Errorf("message %s for %s: %w (%d bytes, at most %d)", msg.UUID, topic, sarama.ErrMessageSizeTooLarge, size, maxMessageBytes)
+		if err := checkSize(m, msg.UUID, topic); err != nil {
+			return err
 		}
 		m.Metadata = msg
 		out[i] = m

@@ -38,8 +38,14 @@ func ReadTopic(ctx context.Context, cfg Config, topic string, fn func(partition 
 	if err != nil {
 		return err
 	}
-	return errors.Join(readAll(ctx, client, cfg, topic, fn), client.Close())
+	err = readAll(ctx, client, cfg, topic, everything, func(in *sarama.ConsumerMessage) error {
+		return fn(in.Partition, received(ctx, in))
+	})
+	return errors.Join(err, client.Close())
 }
+
+// everything leaves a partition's bounds as they are.
+func everything(b Bounds) Bounds { return b }
 
 func openReader(cfg Config) (sarama.Client, error) {
 	s, err := cfg.reader(batchBuffer)
@@ -71,7 +77,8 @@ func allBounds(ctx context.Context, client sarama.Client, cfg Config, topic stri
 	return all, nil
 }
 
-func readAll(ctx context.Context, client sarama.Client, cfg Config, topic string, fn func(int32, Message) error) error {
+// readAll reads all partitions of a topic one after the other, each within the part of its bounds that is wanted.
+func readAll(ctx context.Context, client sarama.Client, cfg Config, topic string, part func(Bounds) Bounds, fn func(*sarama.ConsumerMessage) error) error {
 	all, err := allBounds(ctx, client, cfg, topic)
 	if err != nil {
 		return err
@@ -81,7 +88,7 @@ func readAll(ctx context.Context, client sarama.Client, cfg Config, topic string
 		return fmt.Errorf("read %s: %w", topic, err)
 	}
 	for _, b := range all {
-		if b.Oldest >= b.Newest {
+		if b = part(b); b.Oldest >= b.Newest {
 			continue
 		}
 		if err := readPartition(ctx, consumer, cfg, b, fn); err != nil {
@@ -91,7 +98,7 @@ func readAll(ctx context.Context, client sarama.Client, cfg Config, topic string
 	return consumer.Close()
 }
 
-func readPartition(ctx context.Context, consumer sarama.Consumer, cfg Config, b Bounds, fn func(int32, Message) error) (err error) {
+func readPartition(ctx context.Context, consumer sarama.Consumer, cfg Config, b Bounds, fn func(*sarama.ConsumerMessage) error) (err error) {
 	reader, err := consumer.ConsumePartition(cfg.topic(b.Topic), b.Partition, b.Oldest)
 	if err != nil {
 		return err
@@ -108,7 +115,7 @@ func readPartition(ctx context.Context, consumer sarama.Consumer, cfg Config, b 
 			if in.Offset >= b.Newest {
 				return nil
 			}
-			if err := fn(b.Partition, received(ctx, in)); err != nil {
+			if err := fn(in); err != nil {
 				return err
 			}
 			if in.Offset == b.Newest-1 {

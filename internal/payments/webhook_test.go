@@ -260,3 +260,45 @@ func TestWebhookAnswers(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatBecomesOfDeliveriesIsTold(t *testing.T) {
+	t.Parallel()
+	paid := payload(`{"paymentId":"PAY-1","status":"SUCCESS"}`)
+	for _, c := range []struct {
+		name   string
+		body   string
+		forged bool
+		answer error
+		want   payments.WebhookResult
+		status int
+	}{
+		{"a payment", paid, false, nil, payments.WebhookAccepted, http.StatusOK},
+		{"money for nothing", paid, false, payments.ErrUnmatched, payments.WebhookUnmatched, http.StatusOK},
+		{"money that a rule refuses", paid, false, &domain.Rejection{Code: domain.NotFound}, payments.WebhookRefused, http.StatusOK},
+		{"a payment that waits", payload(`{"paymentId":"PAY-1","status":"PENDING"}`), false, nil, payments.WebhookIrrelevant, http.StatusOK},
+		{"another's signature", paid, true, nil, payments.WebhookForged, http.StatusUnauthorized},
+		{"no payment at all", `{}`, false, nil, payments.WebhookUnreadable, http.StatusBadRequest},
+		{"a log that is away", paid, false, errors.New("away"), payments.WebhookUnavailable, http.StatusServiceUnavailable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var told []payments.WebhookResult
+			handler, err := httpapi.NewHandler(httpapi.Config{Log: slog.New(slog.DiscardHandler)}, payments.Routes(payments.WebhookConfig{
+				Parser:  payments.StandardParser{Gateway: "simulator", Verifier: payments.NewVerifier(at(vectorTime), secret(t, vectorSecret))},
+				Now:     at(vectorTime),
+				Send:    func(context.Context, domain.Command, payments.Origin) error { return c.answer },
+				Observe: func(r payments.WebhookResult) { told = append(told, r) },
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			header := signedFor(t, c.body)
+			if c.forged {
+				header = signedFor(t, c.body+" ")
+			}
+			if w := post(handler, c.body, header); w.Code != c.status || !reflect.DeepEqual(told, []payments.WebhookResult{c.want}) {
+				t.Errorf("answered %d and told %v", w.Code, told)
+			}
+		})
+	}
+}

@@ -84,6 +84,9 @@ func (c *comparison) settle(ctx context.Context) error {
 		if err := c.meet(ctx); err != nil {
 			return err
 		}
+		if err := c.excuse(ctx); err != nil {
+			return err
+		}
 		if len(c.behind) == 0 {
 			return nil
 		}

@@ -36,6 +36,8 @@ type fold struct {
 	money    map[string]*Balance
 	touched  []uint32 // orders that the current append has changed
 
+	discarded map[feed]Discarded // what operators have given up
+
 	orderRefunds map[uint32][]refundPart // by place of the order
 	currencies   []string                // by number; 0 is none
 }
@@ -51,6 +53,7 @@ func newFold(found *findings) *fold {
 		others:   map[string]*stream{},
 		money:    map[string]*Balance{},
 
+		discarded:    map[feed]Discarded{},
 		orderRefunds: map[uint32][]refundPart{},
 		currencies:   []string{""},
 	}

@@ -87,8 +87,9 @@ func (*availability) fold(f *fold, key string) (row, bool) {
 	if t == nil {
 		return row{}, false
 	}
+	showID, _ := splitKey(key)
 	t.seen[0] = true
-	return row{key: key, version: int64(s.version), cells: availabilityCells{t.Capacity, t.Held, t.Sold}}, true
+	return row{key: key, stream: showStream(showID), version: int64(s.version), cells: availabilityCells{t.Capacity, t.Held, t.Sold}}, true
 }
 
 func (*availability) unseen(f *fold, fn func(string)) { unseenTypes(f, 0, fn) }
@@ -129,8 +130,9 @@ func (*ticketTypes) fold(f *fold, key string) (row, bool) {
 	if t == nil {
 		return row{}, false
 	}
+	showID, _ := splitKey(key)
 	t.seen[1] = true
-	return row{key: key, version: int64(s.version), cells: ticketTypeCells{t.Name, t.Price}}, true
+	return row{key: key, stream: showStream(showID), version: int64(s.version), cells: ticketTypeCells{t.Name, t.Price}}, true
 }
 
 func (*ticketTypes) unseen(f *fold, fn func(string)) { unseenTypes(f, 1, fn) }
@@ -172,7 +174,7 @@ func (*shows) fold(f *fold, key string) (row, bool) {
 		return row{}, false
 	}
 	s.seen = true
-	return row{key: key, version: int64(s.version), cells: showCells{s.name, s.venue, s.currency, s.paused, s.canceled}}, true
+	return row{key: key, stream: showStream(id), version: int64(s.version), cells: showCells{s.name, s.venue, s.currency, s.paused, s.canceled}}, true
 }
 
 func (*shows) unseen(f *fold, fn func(string)) {
@@ -224,7 +226,7 @@ func (*openItems) fold(f *fold, key string) (row, bool) {
 		return row{}, false
 	}
 	it.seen = true
-	return row{key: key, version: it.version, cells: itemCells{it.paymentID, it.amount, it.resolved}}, true
+	return row{key: key, stream: it.stream, version: it.version, cells: itemCells{it.paymentID, it.amount, it.resolved}}, true
 }
 
 func (*openItems) unseen(f *fold, fn func(string)) {

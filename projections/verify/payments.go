@@ -184,6 +184,7 @@ func (f *fold) inboxEvent(e *eventstore.Recorded) {
 			f.resolve(e, ev.Item)
 		}
 	case "StreamDiscarded":
+		f.discard(e)
 	default:
 		f.wrong(KindEvent, e, "%s is no event of an inbox", e.Type)
 	}

@@ -10,9 +10,12 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -37,6 +40,9 @@ type Config struct {
 	Topics TopicReader
 	// Progress, if set, is told after each page how far the log was read, and how far it goes.
 	Progress func(position, head int64)
+
+	// parked reads what is parked; nil: nothing is.
+	parked func(context.Context) ([]mark, error)
 }
 
 // Report is what a verification found.
@@ -49,10 +55,12 @@ type Report struct {
 	Held     int64          `json:"held"` // tickets of live holds
 	Sold     int64          `json:"sold"` // tickets that are sold and not returned
 	Money    []Balance      `json:"money"`
-	Rows     map[string]int `json:"rows"`             // rows equal to the log, by table
-	Topics   *Topics        `json:"topics,omitempty"` // nil when the topics were not looked at
-	Found    int64          `json:"found"`            // number of findings
-	Findings []Finding      `json:"findings"`         // the first MaxFindings of them
+	Rows     map[string]int `json:"rows"` // rows equal to the log, by table
+	// Discarded are streams that operators have given up for a read model, which is no finding.
+	Discarded []Discarded `json:"discarded,omitempty"`
+	Topics    *Topics     `json:"topics,omitempty"` // nil when the topics were not looked at
+	Found     int64       `json:"found"`            // number of findings
+	Findings  []Finding   `json:"findings"`         // the first MaxFindings of them
 }
 
 // Head is the end of the log.
@@ -99,6 +107,7 @@ const (
 	KindOpenItem Kind = "open-item" // an open item is resolved twice, or was never opened
 	KindRow      Kind = "row"       // a read model's row differs from the log, is missing or is too many
 	KindBehind   Kind = "behind"    // a read model or topic did not reach the log in time
+	KindParked   Kind = "parked"    // a read model can't go on with a stream: see boxoffice dlq
 	KindTopic    Kind = "topic"     // a topic's message differs from the log, stands in a wrong topic or out of order
 )
 
@@ -116,6 +125,7 @@ func (r Report) Ok() bool { return r.Found == 0 }
 // Run verifies the log in db, the read models beside it and, if asked, the topics. An error means that
 // it could not be judged; what is wrong is in the report.
 func Run(ctx context.Context, db *sqlx.DB, cfg Config) (Report, error) {
+	cfg.parked = parkedIn(db)
 	return run(ctx, postgresLog{db}, readModels(db), cfg)
 }
 
@@ -132,6 +142,9 @@ func run(ctx context.Context, log reader, models []model, cfg Config) (Report, e
 		if err := c.run(ctx); err != nil {
 			return Report{}, fmt.Errorf("compare %s with the log: %w", m.table(), err)
 		}
+	}
+	if err := p.tellParked(ctx); err != nil {
+		return Report{}, err
 	}
 	if cfg.Topics != nil {
 		if err := compareTopics(ctx, p, cfg); err != nil {
@@ -177,5 +190,8 @@ func (p *pass) report() Report {
 		}
 	}
 	r.Money = p.fold.balances()
+	r.Discarded = slices.SortedFunc(maps.Values(p.fold.discarded), func(a, b Discarded) int {
+		return cmp.Or(cmp.Compare(a.Projection, b.Projection), cmp.Compare(a.Stream, b.Stream))
+	})
 	return r
 }

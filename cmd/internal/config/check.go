@@ -122,6 +122,9 @@ func (c Config) check() []Problem {
 	if c.OTLPEndpoint != "" {
 		add("OTEL_EXPORTER_OTLP_ENDPOINT", checkURL(c.OTLPEndpoint, "http", "https"))
 	}
+	if math.IsNaN(c.TraceRatio) || c.TraceRatio < 0 || c.TraceRatio > 1 {
+		add("OTEL_TRACES_SAMPLER_ARG", fmt.Errorf("%v is not between 0 and 1", c.TraceRatio))
+	}
 	return append(out, checkRoles(c.Roles)...)
 }
 

@@ -46,6 +46,7 @@ type Config struct {
 	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"info" about:"debug, info, warn or error" example:"info"`
 	LogFormat    LogFormat  `env:"LOG_FORMAT" envDefault:"auto" about:"json, text, or auto (text on a terminal)" example:"json"`
 	OTLPEndpoint string     `env:"OTEL_EXPORTER_OTLP_ENDPOINT" about:"where traces go; none without it" example:"http://otel:4318"`
+	TraceRatio   float64    `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"0.01" about:"share of the traces beginning here that is kept, 0 to 1" example:"0.01"`
 
 	Roles          Roles // what this process does; see AllRoles
 	MigrateAtStart bool  // whether the schema is brought up to date before anything else

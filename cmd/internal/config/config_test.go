@@ -109,6 +109,8 @@ func TestEveryWrongValueIsNamed(t *testing.T) {
 		"LOG_LEVEL=loud":                                           `LOG_LEVEL: "loud" is not debug`,
 		"LOG_FORMAT=xml":                                           `LOG_FORMAT: "xml" is not json`,
 		"OTEL_EXPORTER_OTLP_ENDPOINT=otel":                         "OTEL_EXPORTER_OTLP_ENDPOINT: is not a URL",
+		"OTEL_TRACES_SAMPLER_ARG=2":                                "OTEL_TRACES_SAMPLER_ARG: 2 is not between 0 and 1",
+		"OTEL_TRACES_SAMPLER_ARG=NaN":                              "OTEL_TRACES_SAMPLER_ARG: NaN is not between 0 and 1",
 		"SECRET_KEYS_FILE=/some/file":                              "SECRET_KEYS: is set and so is SECRET_KEYS_FILE",
 		"CHANNEL_KEYS_FILE=/does/not/exist":                        "CHANNEL_KEYS_FILE: can't be read",
 	} {

@@ -59,7 +59,7 @@ func (s *service) consumeCommands(ctx context.Context, count func(command, resul
 		Group: commandsGroup, AnyOrder: true, DeadLetters: told, Tries: 1, Log: s.Log,
 	})
 	router.AddSubscriberDecorators(message.MessageTransformSubscriberDecorator(intake.Line))
-	router.AddMiddleware(messaging.ReportErrors, buryPanics, middleware.Recoverer)
+	router.AddMiddleware(messaging.ReportErrors, s.tracer.Begin, buryPanics, middleware.Recoverer)
 	router.AddConsumerHandler("commands topic", messaging.CommandsTopic, subscriber, func(msg *message.Message) error {
 		if err := messaging.Undecodable(msg); err != nil {
 			return err

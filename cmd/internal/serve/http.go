@@ -19,7 +19,7 @@ func (s *service) startHTTP(front start) error {
 	handler, err := httpapi.NewHandler(httpapi.Config{
 		Operators: s.secrets.operators, Channels: s.secrets.channels, HTTPS: isHTTPS(s.Config.PublicURL),
 		RateLimit: s.Config.RateLimit, TrustedProxies: s.Config.TrustedProxies,
-		Log: s.Log, Observe: s.metrics.request,
+		Log: s.Log, Observe: s.metrics.request, Trace: s.tracedRequests(),
 	}, s.routes())
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)

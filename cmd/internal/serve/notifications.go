@@ -64,7 +64,7 @@ func (s *service) consumeNotifications(ctx context.Context, notifier *notificati
 	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{
 		Group: "notifications", AnyOrder: true, DeadLetters: deadLetters, Log: s.Log, // each is a row of its own
 	})
-	router.AddMiddleware(messaging.ReportErrors, middleware.Recoverer)
+	router.AddMiddleware(messaging.ReportErrors, s.tracer.Continue, middleware.Recoverer)
 	router.AddConsumerHandler("notifications", messaging.NotificationTopic, subscriber, notifier.Handle)
 	return router.Run(ctx)
 }

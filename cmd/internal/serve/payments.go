@@ -49,7 +49,7 @@ func (s *service) sendPayment(ctx context.Context, c domain.Command, o payments.
 // startPayments consumes what asks the gateway for something, and tries again what it could not do.
 func (s *service) startPayments(front start) {
 	processor := payments.NewProcessor(payments.ProcessorConfig{
-		DB: s.reads, Gateway: s.gateway.Name, Charger: s.gateway.Charger, Refunder: s.gateway.Refunder, Streams: s.readStore.ReadStreams,
+		DB: s.reads, Gateway: s.gateway.Name, Charger: s.tracedCharger(), Refunder: s.tracedRefunder(), Streams: s.readStore.ReadStreams,
 		Send: s.sendPayment, Now: s.store.Now, Log: s.Log,
 	})
 	front("payment retries", s.whenDeciding(processor.Run))
@@ -71,7 +71,7 @@ func (s *service) consumePayments(ctx context.Context, processor *payments.Proce
 	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{
 		Group: "payments", DeadLetters: deadLetters, Log: s.Log,
 	})
-	router.AddMiddleware(messaging.ReportErrors, middleware.Recoverer)
+	router.AddMiddleware(messaging.ReportErrors, s.tracer.Continue, middleware.Recoverer)
 	router.AddConsumerHandler("payments", messaging.PaymentsTopic, subscriber, processor.Handle)
 	return router.Run(ctx)
 }

@@ -43,7 +43,7 @@ func (s *service) startProjections(back start) {
 		consumer := messaging.NewBatchConsumer(s.kafka, messaging.BatchConfig{
 			Group: "projection-" + definition.Name, Topics: []string{definition.Topic}, Start: applier.Start, Log: s.Log,
 			Wants: func(key []byte) bool { return bytes.HasPrefix(key, []byte(definition.Prefix)) },
-			Handle: func(ctx context.Context, claim messaging.Claim, batch []messaging.Message) error {
+			Handle: s.tracedBatches("project "+definition.Name, func(ctx context.Context, claim messaging.Claim, batch []messaging.Message) error {
 				messages := make([]projections.Message, len(batch))
 				for i, m := range batch {
 					messages[i] = projections.Message{Offset: m.Offset, Message: m.Message}
@@ -53,7 +53,7 @@ func (s *service) startProjections(back start) {
 					return errors.Join(messaging.ErrDropClaim, err)
 				}
 				return err
-			},
+			}),
 		})
 		s.metrics.projection(definition.Name, applier.Tally)
 		back("projection "+definition.Name, s.withTopics(consumer.Run))

@@ -21,6 +21,7 @@ import (
 	"boxoffice/eventstore"
 	"boxoffice/internal/messaging"
 	"boxoffice/internal/payments"
+	"boxoffice/internal/tracing"
 )
 
 // Connections to Postgres of one process.
@@ -66,11 +67,15 @@ type service struct {
 	secrets   secrets
 	gateway   payments.Gateway
 	parser    payments.StandardParser
+	tracer    *tracing.Tracer // nil: there are no traces
 }
 
 // wire starts the parts of the process' roles: those in front take work in, those behind do it.
 func (s *service) wire(front, back start) error {
 	roles := s.Config.Roles
+	if err := s.startTracing(back); err != nil {
+		return err
+	}
 	back("log", s.store.Run)
 	back("clock", s.syncClock)
 	front("metrics", s.serveMetrics)
@@ -111,6 +116,7 @@ func (s *service) wire(front, back start) error {
 
 // open makes what needs no server to answer.
 func (s *service) open() (err error) {
+	s.Log = s.tracedLog()
 	if s.secrets, err = newSecrets(s.Config); err != nil {
 		return err
 	}

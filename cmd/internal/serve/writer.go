@@ -34,7 +34,7 @@ func (s *service) startWriter(back start) error {
 	if err != nil {
 		return fmt.Errorf("command bus: %w", err)
 	}
-	s.send = s.told(commands.NewSender(commandBus))
+	s.send = s.told(s.tracedSender(commands.NewSender(commandBus)))
 	s.deciding = router.Running()
 	back("writer", s.writer.Run)
 	back("snapshots", snapshots.Run)

@@ -42,14 +42,15 @@ type view struct {
 	MaxReference int
 }
 
-// Routes is the page, and the POST behind its buttons that machines may use too.
+// Routes is the page, and the POST behind its buttons that machines may use too. Where it is not open both are for
+// operators: a payment's id can be guessed.
 func (s *Simulator) Routes() []httpapi.Route {
-	who := httpapi.Operators(httpapi.RoleAdmin, httpapi.RoleSales)
+	read, who := httpapi.AnyOperator(), httpapi.Operators(httpapi.RoleAdmin, httpapi.RoleSales)
 	if s.Open {
-		who = httpapi.Anyone
+		read, who = httpapi.Anyone, httpapi.Anyone
 	}
 	return []httpapi.Route{
-		{Method: http.MethodGet, Path: pagePath + "{paymentId}", Who: httpapi.Anyone, Format: httpapi.Page, Handle: s.show},
+		{Method: http.MethodGet, Path: pagePath + "{paymentId}", Who: read, Format: httpapi.Page, Handle: s.show},
 		{
 			Method: http.MethodPost, Path: pagePath + "{paymentId}", Who: who, Format: httpapi.Page,
 			MaxBody: maxForm, Handle: s.report,

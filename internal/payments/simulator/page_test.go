@@ -161,8 +161,10 @@ func TestPost(t *testing.T) {
 				t.Errorf("with key %q: answer %d, want %d", c.key, w.Code, c.want)
 			}
 		}
-		if w := ask(handler, http.MethodGet, path, "", ""); w.Code != http.StatusOK {
-			t.Errorf("the page: answer %d, want it shown to the buyer", w.Code)
+		for key, want := range map[string]int{"": http.StatusUnauthorized, readKey: http.StatusOK} {
+			if w := ask(handler, http.MethodGet, path, "", "", "Authorization", "Bearer "+key); w.Code != want {
+				t.Errorf("the page with key %q: answer %d, want %d", key, w.Code, want)
+			}
 		}
 	})
 

@@ -1,0 +1,167 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"boxoffice/eventstore"
+)
+
+// Limits of the retries that a consumer makes by itself when it takes partitions over.
+const (
+	ownRetries = 200              // streams
+	ownPause   = 10 * time.Second // between two rounds; a rebalance hands partitions over one by one
+)
+
+// Retry goes on with a parked stream from the log: it folds what stopped it and all that came after, writes the
+// row and takes the mark away. If that fails again, still says where and why; the mark tells the same and the
+// stream waits on. It may run beside the consumer. Errors: ErrNotParked.
+func Retry(ctx context.Context, p Projection, db *sqlx.DB, store *eventstore.Store, stream string) (still *Parked, err error) {
+	was, err := FindParked(ctx, db, p.Definition().Name, stream)
+	if err != nil {
+		return nil, err
+	}
+	r := retrial{projection: p, db: db, store: store, stream: stream}
+	from, err := r.start(ctx, was)
+	if err != nil {
+		return nil, fmt.Errorf("retry %s for %s: %w", stream, was.Projection, err)
+	}
+	next, still, err := r.goOn(ctx, from, r.unpark)
+	if refused(err) {
+		was.Reason = fmt.Sprintf("its row can't be stored: %v", err)
+		return &was, nil
+	}
+	if err == nil && still == nil {
+		// A consumer that saw the mark until just now has passed over what was appended since the log was read.
+		_, still, err = r.goOn(ctx, next, park)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("retry %s for %s: %w", stream, was.Projection, err)
+	}
+	return still, nil
+}
+
+// retrial is one retry of a stream.
+type retrial struct {
+	projection Projection
+	db         *sqlx.DB
+	store      *eventstore.Store
+	stream     string
+}
+
+// start is the version after which the log has to be read. An event that the log does not have (a forged message)
+// says nothing about what was passed over since.
+func (r retrial) start(ctx context.Context, was Parked) (int64, error) {
+	last, found, err := r.store.LastAt(ctx, r.stream, math.MaxInt64)
+	if err != nil || !found || last.Version < was.Version {
+		return 0, err
+	}
+	return was.Version - 1, nil
+}
+
+// goOn folds the stream after a version, to its end or to what can't be folded, and writes the rows together with
+// what mark does about the parked stream. It returns the version up to which it has read.
+func (r retrial) goOn(ctx context.Context, after int64, mark func(context.Context, *sqlx.Tx, []Parked) error) (_ int64, _ *Parked, err error) {
+	f := &folding{projection: r.projection, read: r.store.ReadStream, rows: r.projection.Rows(), loaded: map[string]bool{}}
+	stopped, err := stoppedAmong(ctx, r.db, r.projection.Definition().Name, []string{r.stream})
+	if err != nil {
+		return 0, nil, err
+	}
+	f.out = stopped.discarded
+	for {
+		page, err := r.store.ReadStream(ctx, r.stream, after, healPage)
+		if err != nil {
+			return 0, nil, err
+		}
+		feeding, err := f.feeding(ctx, page)
+		if err == nil {
+			err = f.add(ctx, r.db, feeding)
+		}
+		if err != nil {
+			return 0, nil, err
+		}
+		if len(page) > 0 {
+			after = page[len(page)-1].Version
+		}
+		if len(page) < healPage || len(f.parked) > 0 {
+			break
+		}
+	}
+	tx, err := r.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback() // the first error says why
+		}
+	}()
+	if err := mark(ctx, tx, f.parked); err != nil {
+		return 0, nil, err
+	}
+	if err := f.rows.Save(ctx, tx); err != nil {
+		return 0, nil, err
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, nil, fmt.Errorf("commit: %w", err)
+	}
+	if len(f.parked) > 0 {
+		return after, &f.parked[0], nil
+	}
+	return after, nil, nil
+}
+
+// unpark takes the mark away or, where the stream can't be gone on with again, moves it. Errors: ErrNotParked.
+func (r retrial) unpark(ctx context.Context, tx *sqlx.Tx, again []Parked) error {
+	name := r.projection.Definition().Name
+	query, args := `DELETE FROM parked WHERE projection = $1 AND stream = $2`, []any{name, r.stream}
+	if len(again) > 0 {
+		query = `UPDATE parked SET version = $3, position = $4, type = $5, reason = $6 WHERE projection = $1 AND stream = $2`
+		args = append(args, again[0].Version, again[0].Position, again[0].Type, again[0].Reason)
+	}
+	done, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("unpark: %w", err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return ErrNotParked // somebody else was quicker
+	}
+	return nil
+}
+
+// retryParked learns what was discarded and tries what is parked once more, because whoever takes partitions over may be a newer program than
+// the one that parked it. What fails stays parked; a fault is left to the next round.
+func (a *Applier) retryParked(ctx context.Context) {
+	a.mu.Lock()
+	soon := time.Since(a.retried) < ownPause
+	if !soon {
+		a.retried = time.Now()
+	}
+	a.mu.Unlock()
+	if soon {
+		return
+	}
+	name := a.projection.Definition().Name
+	var streams []string
+	err := IndexDiscarded(ctx, a.db)
+	if err == nil {
+		err = a.db.SelectContext(ctx, &streams, `SELECT stream FROM parked WHERE projection = $1 ORDER BY parked_at LIMIT $2`, name, ownRetries)
+	}
+	for _, stream := range streams {
+		still, failed := Retry(ctx, a.projection, a.db, a.store, stream)
+		if err = failed; err != nil {
+			break
+		}
+		if still == nil {
+			a.count(Tally{Unparked: 1})
+			a.log.InfoContext(ctx, "a parked stream goes on", "projection", name, "stream", stream)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.WarnContext(ctx, "parked streams were not tried again", "projection", name, "error", err)
+	}
+}
