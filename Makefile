@@ -8,7 +8,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 # How many packages are tested at once; each may run a Postgres of its own.
 PARALLEL ?= 2
 
-.PHONY: help demo test test-kafka check build fmt lint golden clean
+.PHONY: help demo test test-kafka check build fmt lint golden contributing clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ test: ## everything that proves the project, with the race detector; a skipped t
 test-kafka: ## the suites that speak to Kafka, on a real Apache Kafka started for them (Java 17, Maven)
 	@set -o pipefail; .ci/with-kafka go test -race -timeout 15m -p 1 -json ./internal/messaging/... ./cmd/... | go run ./.ci/report.go
 
-check: lint golden ## format, vet, lint, layout, golden events, modules; needs no server
+check: lint golden contributing ## format, vet, lint, layout, golden events, CONTRIBUTING, modules; needs no server
 	@go test -count=1 -run 'TestLayout|TestTheEnvironment|TestTheTopLevel' .
 	@go mod verify
 
@@ -40,6 +40,9 @@ lint: .tools ## gofumpt, go vet (also for macOS) and golangci-lint
 	@unformatted=$$(.tools/gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted" >&2; exit 1; }
 	@go vet ./... && go vet -tags failpoints ./... && GOOS=darwin go vet ./...
 	@.tools/golangci-lint run
+
+contributing: ## the diffs of CONTRIBUTING.md still apply and compile
+	@.ci/contributing
 
 golden: ## the golden events of the log, against their list of checksums
 	@.ci/golden

@@ -72,6 +72,10 @@ func (d *depot) show(ctx context.Context, id aside) (asideWhole, error) {
 		if err != nil {
 			return asideWhole{}, err
 		}
+		// What was left out is shown where it can still be read.
+		if whole, err := l.Original(ctx, d.kafka); err == nil {
+			l.Message.Payload, l.Cut = whole.Payload, 0
+		}
 		return showLetter(l), nil
 	}
 	p, err := d.parked(ctx, id)

@@ -36,8 +36,8 @@ that name the customer. The log knows customers by a keyed hash only and stays a
 money. This can't be undone. It reads all contacts and deliveries, up to the end of the log as it is now, and
 may be repeated.
 
-What it can't reach: backups, the gateway's own books, and commands-topic and dead-letter-topic, where
-messages of clients that order through Kafka stay for as long as those topics keep them.`,
+What it can't reach: backups, the gateway's own books, and commands-topic, which keeps the messages of clients
+that order through Kafka for 7 days, unless its operator has told it otherwise.`,
 		Example: `  boxoffice forget USER_TESTING
   boxoffice forget USER_TESTING --yes --json`,
 		Args: cobra.ExactArgs(1),

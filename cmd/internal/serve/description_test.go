@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -86,7 +87,7 @@ func TestOpenAPISaysWhoMayCallAndWhatTheMiddlewareRefuses(t *testing.T) {
 
 // statuses are the answers that follow from a route's line in the table, and whether they come.
 func statuses(route httpapi.Route) map[string]bool {
-	reads := route.Method == "GET"
+	reads := route.Method == http.MethodGet
 	return map[string]bool{
 		"400": true, "414": true, "500": true, "429": !route.Unlimited,
 		"401": route.Who != httpapi.Anyone, "413": !reads, "415": !reads,

@@ -27,9 +27,7 @@ func (o *office) awaitRestWithin(limit time.Duration) {
 		for _, p := range projections.All() {
 			definition := p.Definition()
 			for _, b := range o.bounds(definition.Topic) {
-				read := o.number(`SELECT coalesce(max(next_offset), 0) FROM checkpoints WHERE name = $1 AND topic = $2 AND partition = $3`,
-					definition.Name, b.Topic, b.Partition)
-				if read != b.Newest {
+				if read := o.next(definition.Name, b); read != b.Newest {
 					return fmt.Sprintf("%s is at %d of %d in partition %d", definition.Name, read, b.Newest, b.Partition)
 				}
 			}
@@ -42,6 +40,13 @@ func (o *office) awaitRestWithin(limit time.Duration) {
 		}
 		return ""
 	})
+}
+
+// next is the offset of a partition that a projection has not applied yet.
+func (o *office) next(projection string, b messaging.Bounds) int64 {
+	o.t.Helper()
+	return o.number(`SELECT coalesce(max(next_offset), 0) FROM checkpoints WHERE name = $1 AND topic = $2 AND partition = $3`,
+		projection, b.Topic, b.Partition)
 }
 
 // relayed is how far the relay has published.
