@@ -19,8 +19,9 @@ demo: ## everything on this machine, embedded; prints ready: and the address
 test: ## everything that proves the project, with the race detector; a skipped test fails
 	@set -o pipefail; go test -race -timeout 15m -p $(PARALLEL) -json ./... | go run ./.ci/report.go
 
-test-kafka: ## the suites that speak to Kafka, on a real Apache Kafka started for them (Java 17, Maven)
-	@set -o pipefail; .ci/with-kafka go test -race -timeout 15m -p 1 -json ./internal/messaging/... ./cmd/... | go run ./.ci/report.go
+test-kafka: ## the suites that speak to Kafka, on a real Apache Kafka that is started for them and killed (Java 17, Maven)
+	@set -o pipefail; .ci/with-kafka go test -race -tags realkafka -timeout 15m -p 1 -json \
+		./internal/devstack ./internal/messaging/... ./cmd/... | go run ./.ci/report.go -figures 'Killed|restarted_member'
 
 check: lint golden contributing ## format, vet, lint, layout, golden events, CONTRIBUTING, modules; needs no server
 	@go test -count=1 -run 'TestLayout|TestTheEnvironment|TestTheTopLevel' .

@@ -2,14 +2,17 @@
 
 // Report reads what go test -json prints and tells what a reader wants to know: a line per package,
 // the output of what failed, and every skipped test. It fails when a test failed or was skipped, for a
-// skipped test proves nothing.
+// skipped test proves nothing. With -figures it also tells what tests that passed have logged, of those that
+// match.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -23,7 +26,13 @@ type event struct {
 // key is what output belongs to: a test, a package or a build.
 type key struct{ Package, Test string }
 
+// logged is a line of t.Log.
+var logged = regexp.MustCompile(`^ +\w+_test\.go:\d+: `)
+
 func main() {
+	figures := flag.String("figures", "", "`regexp` of tests whose log lines are shown though they passed")
+	flag.Parse()
+	shown := regexp.MustCompile(*figures)
 	var passed, failed int
 	var skipped []string
 	output := map[key][]string{}
@@ -51,6 +60,11 @@ func main() {
 			skipped = append(skipped, e.Package+" "+e.Test+"\n"+strings.Join(output[k], ""))
 		case e.Action == "pass" && e.Test != "":
 			passed++
+			for _, line := range output[k] {
+				if at := logged.FindString(line); *figures != "" && at != "" && shown.MatchString(e.Test) {
+					fmt.Printf("    %s: %s", e.Test, line[len(at):])
+				}
+			}
 			delete(output, k)
 		case e.Action == "pass" || e.Action == "skip":
 			lines := output[k]

@@ -44,6 +44,29 @@ func TestAnEventOnKafka(t *testing.T) {
 			}
 		}
 	})
+	t.Run("carries its trace, if it has one", func(t *testing.T) {
+		const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+		for metadata, want := range map[string]string{
+			"": "", `{"batch":"b-1"}`: "",
+			`{"batch":"b-1","actor":"customer","trace":"` + trace + `"}`:   trace,
+			`{"trace":"` + trace + `","batch":"b-1"}`:                      trace,
+			`{"actor":"operator:\"trace\":\"` + trace + `","batch":"b-1"}`: "",
+			`{"batch":"b-1","trace":"` + trace + `-and-more"}`:             "",
+			`{"batch":"b-1","trace":"00-0af7"}`:                            "",
+			`{"batch":"b-1","trace":"` + trace:                             "",
+			`{"batch":"b-1","trace":""}`:                                   "",
+		} {
+			e := published()
+			e.Metadata = []byte(metadata)
+			m := eventstore.ToMessage(e)
+			if got, there := m.Metadata["traceparent"]; got != want || there != (want != "") {
+				t.Errorf("with %s it carries %q", metadata, got)
+			}
+			if _, err := eventstore.FromMessage(m); err != nil {
+				t.Errorf("with %s it is not read: %v", metadata, err)
+			}
+		}
+	})
 	t.Run("leaves its metadata behind", func(t *testing.T) {
 		e := published()
 		e.Metadata = []byte(`{"actor":"customer","key":"AAAAAAAAAAAAAAAAAAAAAA"}`)

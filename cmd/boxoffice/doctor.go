@@ -41,6 +41,7 @@ type finding struct {
 // doctor looks at everything that the service depends on.
 type doctor struct {
 	tools    config.Tools
+	mail     config.URL // of the mail server, as serve would read it here
 	findings []finding
 	away     []error // servers that can't be reached
 }
@@ -69,8 +70,8 @@ func (c *cli) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at everything the service depends on",
 		Long: `Checks Postgres (durability, schema, rights, sessions, clock, disk, old transactions), Kafka (topics, copies,
-limits), how far readers of the log are behind, and the configuration as it is seen from here. It changes
-nothing. One line for each check: ok, warn or fail, what was found, and what to do. Exit 0 if nothing fails,
+limits), the mail server, how far readers of the log are behind, and the configuration as it is seen from here.
+It changes nothing. One line for each check: ok, warn or fail, what was found, and what to do. Exit 0 if nothing fails,
 1 if something does, 5 if a server can't be reached.`,
 		Example: `  boxoffice doctor
   boxoffice doctor --data .boxoffice
@@ -116,10 +117,15 @@ func (d *doctor) checkServers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.checkKafka(ctx, kafka)
-	if db != nil && len(d.away) == 0 {
+	topics := d.checkKafka(ctx, kafka)
+	d.checkMail(ctx)
+	if db == nil {
+		return nil
+	}
+	if topics {
 		d.checkReaders(ctx, db, kafka)
 	}
+	d.checkParked(ctx, db)
 	return nil
 }
 

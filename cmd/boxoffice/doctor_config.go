@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,7 @@ func (c *cli) checkConfiguration(cmd *cobra.Command, d *doctor) {
 	for _, p := range problems {
 		d.warn(name, "serve with all roles does not start like this; a machine from which only these commands are run may go without", "%s", p.Error())
 	}
+	d.mail = cfg.SMTPURL
 	before := len(d.findings)
 	for i, secret := range cfg.SecretKeys {
 		d.checkSecret("SECRET_KEYS", i, secret)
@@ -43,6 +45,10 @@ func (c *cli) checkConfiguration(cmd *cobra.Command, d *doctor) {
 	}
 	if !d.tools.Kafka.TLS && slices.ContainsFunc(d.tools.Kafka.Brokers, func(b string) bool { return !isLocal("tcp://" + b) }) {
 		d.warn(name, "set KAFKA_TLS=true", "KAFKA_BROKERS are on other machines and are spoken to without TLS")
+	}
+	if cfg.RateLimit > 0 && len(cfg.TrustedProxies) == 0 && strings.HasPrefix(cfg.PublicURL, "https://") {
+		d.warn(name, "set TRUSTED_PROXIES to the networks of what ends TLS in front",
+			"PUBLIC_URL is https, which something in front ends, so all callers come from its address: they share one RATE_LIMIT, and the wrong keys of one keep all from being heard")
 	}
 	if len(problems) == 0 && len(d.findings) == before {
 		d.ok(name, "complete for all roles")

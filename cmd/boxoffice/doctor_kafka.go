@@ -18,21 +18,21 @@ const (
 	slow       = time.Minute
 )
 
-// checkKafka looks at the brokers and topics.
-func (d *doctor) checkKafka(ctx context.Context, cfg messaging.Config) {
+// checkKafka looks at the brokers and topics, and tells whether all of these are there.
+func (d *doctor) checkKafka(ctx context.Context, cfg messaging.Config) (topics bool) {
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
 	where := "Kafka at " + strings.Join(cfg.Brokers, ",")
 	gauge, err := messaging.OpenGauge(cfg)
 	if err != nil {
 		d.unreached("kafka", where, err)
-		return
+		return false
 	}
 	defer func() { _ = gauge.Close() }() // nothing was written
 	states, brokers, err := gauge.Inspect(ctx, messaging.Topics()...)
 	if err != nil {
 		d.fail("kafka", "", "%v", err)
-		return
+		return false
 	}
 	if asked := strings.Join(cfg.Brokers, ","); brokers < manyCopies {
 		d.warn("kafka", "run 3 brokers, with 3 copies of each partition",
@@ -40,9 +40,12 @@ func (d *doctor) checkKafka(ctx context.Context, cfg messaging.Config) {
 	} else {
 		d.ok("kafka", "%d brokers, first asked at %s", brokers, asked)
 	}
+	topics = true
 	for _, state := range states {
 		d.checkTopic(state, cfg, brokers)
+		topics = topics && state.Exists
 	}
+	return topics
 }
 
 func (d *doctor) checkTopic(s messaging.TopicState, cfg messaging.Config, brokers int) {
@@ -85,7 +88,7 @@ func (d *doctor) checkTopic(s messaging.TopicState, cfg messaging.Config, broker
 	}
 }
 
-// checkReaders looks how far readers of the log are behind, and at what waits for somebody.
+// checkReaders looks how far readers of the log are behind, and at the dead letters.
 func (d *doctor) checkReaders(ctx context.Context, db *sqlx.DB, cfg messaging.Config) {
 	ctx, cancel := context.WithTimeout(ctx, checkLimit)
 	defer cancel()
@@ -93,7 +96,7 @@ func (d *doctor) checkReaders(ctx context.Context, db *sqlx.DB, cfg messaging.Co
 	defer func() { _ = meter.Close() }() // nothing was written
 	report, err := meter.Measure(ctx)
 	if err != nil {
-		d.fail("lag", "", "%v", err)
+		d.fail("lag", advice(err), "%v", err)
 		return
 	}
 	if report.Kafka != nil {
@@ -108,17 +111,31 @@ func (d *doctor) checkReaders(ctx context.Context, db *sqlx.DB, cfg messaging.Co
 		}
 		d.ok(name, "%d events, %s", l.Events, l.Age.Round(time.Millisecond))
 	}
-	if report.DeadLetters > 0 {
-		d.warn("dead letters", "look at them: boxoffice dlq list", "%d", report.DeadLetters)
-	} else {
-		d.ok("dead letters", "none")
-	}
+	d.checkLetters(report.DeadLetters)
+}
+
+// checkParked looks at the streams that read models can't go on with.
+func (d *doctor) checkParked(ctx context.Context, db *sqlx.DB) {
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
 	var parked []string
 	if err := db.SelectContext(ctx, &parked, `SELECT projection || ' ' || count(*) FROM parked GROUP BY projection ORDER BY projection`); err != nil {
-		d.fail("parked streams", "", "%v", err)
+		d.fail("parked streams", advice(err), "%v", err)
 	} else if len(parked) > 0 {
 		d.warn("parked streams", "look at them: boxoffice dlq list", "%s", strings.Join(parked, ", "))
 	} else {
 		d.ok("parked streams", "none")
+	}
+}
+
+// checkLetters judges how many dead letters wait for somebody; -1 if that is not known.
+func (d *doctor) checkLetters(waiting int64) {
+	switch {
+	case waiting < 0:
+		d.warn("dead letters", "make the topics answer first", "how many there are is not known")
+	case waiting > 0:
+		d.warn("dead letters", "look at them: boxoffice dlq list", "%d", waiting)
+	default:
+		d.ok("dead letters", "none")
 	}
 }

@@ -1,4 +1,4 @@
-// Command boxoffice is the service and the operator's tools: serve, migrate, events, verify, version.
+// Command boxoffice is the service and the operator's tools.
 package main
 
 import (

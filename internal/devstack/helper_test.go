@@ -45,6 +45,13 @@ func help(role string, args []string) error {
 		}
 		pid = p.Pid()
 		defer p.Stop(context.Background())
+	case "kafka": // folder: starts Apache Kafka on it
+		k, err := startRealKafka(context.Background(), os.Getenv(realKafkaHome), args[0])
+		if err != nil {
+			return err
+		}
+		pid = k.child.pid()
+		defer k.Stop()
 	case "watchdog": // guards a process that would outlive us
 		c := exec.Command("/bin/sh", "-c", "exec sleep 600")
 		if err := c.Start(); err != nil {

@@ -56,10 +56,10 @@ func startKillable(ctx context.Context, dir string) (k *TestKafka, stop func() e
 	if err != nil {
 		return nil, nil, err
 	}
-	real, err := startRealKafka(ctx, home, dir)
+	apache, err := startRealKafka(ctx, home, dir)
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.release())
 	}
-	return &TestKafka{Brokers: real.Brokers(), Prefix: topicPrefix(), Process: real},
-		func() error { return errors.Join(real.Stop(), lock.release()) }, nil
+	return &TestKafka{Brokers: apache.Brokers(), Prefix: topicPrefix(), Process: apache},
+		func() error { return errors.Join(apache.Stop(), lock.release()) }, nil
 }

@@ -90,7 +90,7 @@ func (k *realKafka) java(args ...string) *exec.Cmd {
 		"-cp", filepath.Join(k.home, "lib", "*"), "-Djava.awt.headless=true",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
 	}, args...)
-	return exec.Command("java", args...) //nolint:noctx // a server ends by signals
+	return exec.Command("java", args...)
 }
 
 // Start runs the broker on the files that it left and returns when it answers. One that runs is left alone.

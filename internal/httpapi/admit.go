@@ -52,12 +52,13 @@ func (h *handler) admit(c *call, route *Route, r *http.Request) (done func(error
 	return func(error) { end() }, nil
 }
 
-// judged counts a delivery that was refused as the caller's mistake; those that are signed well are not limited.
+// judged counts a delivery that was refused as the caller's mistake. Those that are signed well are not limited, and
+// a well-signed one that says nothing to us is 400: it must not cost the gateway the deliveries of its money.
 func (h *handler) judged(b *budget, err error) {
 	if err == nil {
 		return
 	}
-	if status := FromError(err).Status; status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+	if status := FromError(err).Status; status > http.StatusBadRequest && status < http.StatusInternalServerError {
 		h.limits.wrongKey(b)
 	}
 }

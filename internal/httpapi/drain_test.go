@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,7 +25,8 @@ func TestADrainServesOnUntilCallersHaveLeft(t *testing.T) {
 	stream := func(w http.ResponseWriter, r *http.Request) error {
 		_, err := httpapi.StartEvents(w)
 		<-r.Context().Done()
-		return err
+		// A stream that was quiet for a while: the time for its last event is over.
+		return errors.Join(err, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(-time.Second)))
 	}
 	handler := handlerOf(t, httpapi.Config{},
 		httpapi.Route{Method: "GET", Path: "/draining", Who: httpapi.Anyone, Handle: draining},

@@ -123,6 +123,22 @@ func TestWhoIsKnownHasNoLimit(t *testing.T) {
 	}
 }
 
+func TestWellSignedDeliveriesThatSayNothingToUsAreNotCounted(t *testing.T) {
+	t.Parallel()
+	unreadable := httpapi.Route{
+		Method: "POST", Path: "/webhooks/payment/own", Who: httpapi.Gateway, Format: httpapi.Owner,
+		Handle: failing(httpapi.Invalid()),
+	}
+	h := limited(t, unreadable)
+	ask := func() *http.Request { return from(atHome, "POST", "/webhooks/payment/own") }
+	if got := count(h, limitBurst+5, ask); got[400] != limitBurst+5 {
+		t.Errorf("they got %v", got)
+	}
+	if got := send(h, from(atHome, "POST", "/webhooks/payment")).Code; got != 200 {
+		t.Errorf("money reported from the same address got %d", got)
+	}
+}
+
 func TestWrongKeysRunOut(t *testing.T) {
 	t.Parallel()
 	forged := httpapi.Route{

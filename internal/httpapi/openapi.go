@@ -42,13 +42,13 @@ func parseOpenAPI() (*OpenAPI, error) {
 // Routes serve the description in both forms.
 func (o *OpenAPI) Routes() []Route {
 	return []Route{
-		{Method: http.MethodGet, Path: "/openapi.json", Who: Anyone, Handle: file(o.JSON, jsonType)},
-		{Method: http.MethodGet, Path: "/openapi.yaml", Who: Anyone, Handle: file(o.YAML, "application/yaml")},
+		{Method: http.MethodGet, Path: "/openapi.json", Who: Anyone, Handle: File(o.JSON, jsonType)},
+		{Method: http.MethodGet, Path: "/openapi.yaml", Who: Anyone, Handle: File(o.YAML, "application/yaml")},
 	}
 }
 
-// file answers with a content that never changes, or 304 to a caller that has it.
-func file(content []byte, contentType string) func(http.ResponseWriter, *http.Request) error {
+// File is the handler of a content that never changes; a caller that has it gets 304.
+func File(content []byte, contentType string) func(http.ResponseWriter, *http.Request) error {
 	hash := fnv.New32a()
 	_, _ = hash.Write(content)
 	version := int64(hash.Sum32())

@@ -103,6 +103,8 @@ func leaving(serving context.Context, next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 		if serving.Err() != nil && w.Header().Get("Content-Type") == eventStream {
 			// They come back at different times, and by then to another process. An error means that nobody listens.
+			// The time for the last event may have passed long ago, and the end of the answer needs some too.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(eventTimeout))
 			_, _ = fmt.Fprintf(w, "retry: %d\n\n", retryFirst+rand.N(retrySpread)) //nolint:gosec // nothing hangs on it
 		}
 	})

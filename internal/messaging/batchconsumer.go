@@ -19,6 +19,7 @@ const (
 	firstRetry    = 100 * time.Millisecond
 	lastRetry     = 5 * time.Second
 	rejoinFirst   = 20 * time.Millisecond
+	rejoinLast    = 2 * time.Second // however long the brokers were away, it goes on so soon after their return
 	settled       = 5 * time.Second // a session that lasted so long was not in vain
 )
 
@@ -84,7 +85,7 @@ func (c *BatchConsumer) Run(ctx context.Context) error {
 	if _, err := c.cfg.member(c.cfg.Group(c.batch.Group), batchBuffer); err != nil {
 		return err
 	}
-	wait := &backoff{first: rejoinFirst, limit: lastRetry}
+	wait := &backoff{first: rejoinFirst, limit: rejoinLast}
 	for ctx.Err() == nil {
 		if err := c.connected(ctx, wait); err != nil && ctx.Err() == nil {
 			c.batch.Log.WarnContext(ctx, "consumer disconnected, trying again", "error", err)

@@ -307,11 +307,20 @@ func TestBatchConsumerTakeover(t *testing.T) {
 		for i := range 3 {
 			publish(t, publisher, "topic", numbered(t, i*10, 10, 4)...)
 			began := time.Now()
-			stop := consume(t, cfg, messaging.BatchConfig{Group: "g", Topics: []string{"topic"}, Start: model.start, Handle: model.apply})
+			var joined atomic.Int64 // nanoseconds
+			stop := consume(t, cfg, messaging.BatchConfig{
+				Group: "g", Topics: []string{"topic"}, Handle: model.apply,
+				Start: func(ctx context.Context, topic string, partition int32, oldest, newest int64) (int64, error) {
+					joined.CompareAndSwap(0, int64(time.Since(began)))
+					return model.start(ctx, topic, partition, oldest, newest)
+				},
+			})
 			eventually(t, "all are handled", func() bool { return model.total() == (i+1)*10 })
-			if took := time.Since(began); took > 5*time.Second {
+			took := time.Since(began)
+			if took > 5*time.Second {
 				t.Errorf("start %d took %s", i, took)
 			}
+			t.Logf("start %d: in the group after %s, the first messages after %s", i+1, time.Duration(joined.Load()).Round(time.Millisecond), took.Round(time.Millisecond))
 			stop()
 		}
 		model.holds(t, cfg, "topic")

@@ -18,7 +18,7 @@ const (
 	DeadGroup     = middleware.PoisonedSubscriberKey
 	DeadPartition = "boxoffice_dead_partition"
 	DeadOffset    = "boxoffice_dead_offset"
-	DeadCut       = "boxoffice_dead_cut" // bytes of the payload that did not fit; the whole is where topic, partition and offset say
+	DeadCut       = "boxoffice_dead_cut" // bytes of the payload that were left out; the whole is where topic, partition and offset say
 )
 
 // RelayGroup is the DeadGroup of letters that the relay writes: they never were in a topic, and stand in the log.
@@ -40,14 +40,19 @@ func deadLetter(in *sarama.ConsumerMessage, topic, group string, reason error) *
 	return msg
 }
 
-// bury adds to a message what makes it a dead letter, and cuts its payload where it would not fit.
+// bury adds to a message what makes it a dead letter, and cuts its payload where it would not fit. Of a command
+// nothing is kept: it may name its buyer, and people are named in no other topic.
 func bury(msg *message.Message, topic, group string, reason error) {
 	msg.Metadata.Set(DeadReason, cut(reason.Error(), maxReason))
 	msg.Metadata.Set(DeadTopic, topic)
 	msg.Metadata.Set(DeadGroup, group)
-	if over := len(msg.Payload) - maxDeadPayload; over > 0 {
+	keep := maxDeadPayload
+	if topic == CommandsTopic {
+		keep = 0
+	}
+	if over := len(msg.Payload) - keep; over > 0 {
 		msg.Metadata.Set(DeadCut, strconv.Itoa(over))
-		msg.Payload = msg.Payload[:maxDeadPayload]
+		msg.Payload = msg.Payload[:keep]
 	}
 }
 

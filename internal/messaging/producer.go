@@ -232,10 +232,16 @@ func advance(sequence int32, n int) int32 {
 // attempt sends every batch once, one request per broker, all brokers at once.
 func (p *producer) attempt(round []*batch) {
 	leaders := map[*sarama.Broker][]*batch{}
+	var away error // no broker answers
 	for _, b := range round {
+		if b.err = away; away != nil {
+			continue // to find out again for each partition would take almost a second each
+		}
 		leader, err := p.client.Leader(b.topic, b.partition)
 		if b.err = err; err == nil {
 			leaders[leader] = append(leaders[leader], b)
+		} else if errors.Is(err, sarama.ErrOutOfBrokers) {
+			away = err
 		}
 	}
 	var running sync.WaitGroup

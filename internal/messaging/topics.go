@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,10 @@ const (
 	CommandsTopic     = "commands-topic"
 	DeadLetterTopic   = "dead-letter-topic"
 )
+
+// CommandRetention is how long a created commands-topic keeps its messages: the only one that names people, and
+// the only place where a forgotten customer may still be found.
+const CommandRetention = 7 * 24 * time.Hour
 
 // Limits of EnsureTopics.
 const (
@@ -122,19 +127,28 @@ func (c Config) createTopics(client sarama.Client, topics []string) error {
 	if detail.NumPartitions == 0 {
 		detail.NumPartitions = defaultParts
 	}
-	// Readers begin at their own checkpoints, however old, so nothing goes by age; an operator may set a limit.
-	forever, two := "-1", "2"
-	detail.ConfigEntries = map[string]*string{"retention.ms": &forever}
-	if detail.ReplicationFactor >= durableCopies {
-		detail.ConfigEntries["min.insync.replicas"] = &two
-	}
+	two := "2"
 	for _, topic := range topics {
+		retention := retentionOf(c.bare(topic))
+		detail.ConfigEntries = map[string]*string{"retention.ms": &retention}
+		if detail.ReplicationFactor >= durableCopies {
+			detail.ConfigEntries["min.insync.replicas"] = &two
+		}
 		err := admin.CreateTopic(topic, detail, false)
 		if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) { // somebody else may be quicker
 			return fmt.Errorf("create topic %s (%d partitions, replication %d): %w", topic, detail.NumPartitions, detail.ReplicationFactor, err)
 		}
 	}
 	return nil
+}
+
+// retentionOf is how long a topic keeps its messages, as brokers are told. Readers of events begin at their own
+// checkpoints, however old, so nothing of these goes by age. Commands may name their buyers.
+func retentionOf(topic string) string {
+	if topic == CommandsTopic {
+		return strconv.FormatInt(CommandRetention.Milliseconds(), 10)
+	}
+	return "-1"
 }
 
 func awaitLeaders(ctx context.Context, client sarama.Client, topics []string) error {

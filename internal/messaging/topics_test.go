@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,6 +64,11 @@ func TestEnsureTopics(t *testing.T) {
 		want := map[string]string{"min.insync.replicas": "2", "retention.ms": "-1"}
 		if asked.ReplicationFactor != 3 || asked.NumPartitions != 3 || !maps.Equal(settings, want) {
 			t.Errorf("got %+v with %v", asked, settings)
+		}
+		_ = messaging.EnsureTopics(t.Context(), cfg, messaging.CommandsTopic)
+		week := strconv.FormatInt(messaging.CommandRetention.Milliseconds(), 10)
+		if len(asked.Configs) != 1 || asked.Configs[0].Name != "retention.ms" || *asked.Configs[0].Value != week {
+			t.Errorf("commands, which name people, are kept by %+v", asked.Configs)
 		}
 	})
 	t.Run("waits for brokers until its context ends", func(t *testing.T) {

@@ -123,7 +123,7 @@ func (s *WindowedSubscriber) settings(topic string) (*sarama.Config, error) {
 
 // read consumes until ctx ends, connecting anew after every failure.
 func (s *WindowedSubscriber) read(ctx context.Context, topic string, out chan<- *message.Message) {
-	wait := &backoff{first: rejoinFirst, limit: s.window.LastRetry}
+	wait := &backoff{first: rejoinFirst, limit: min(rejoinLast, s.window.LastRetry)}
 	for ctx.Err() == nil {
 		if err := s.connected(ctx, topic, out, wait); err != nil && ctx.Err() == nil {
 			s.window.Log.WarnContext(ctx, "subscriber disconnected, trying again", "topic", topic, "error", err)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"boxoffice/eventstore"
 )
 
 const (
@@ -54,10 +56,14 @@ func (p *Processor) Run(ctx context.Context) error {
 
 // retry tries a waiting task once and notes what came of it.
 func (p *Processor) retry(ctx context.Context, w waiting) error {
-	task, err := p.load(ctx, w.EventID)
+	var task task
+	event, err := p.load(ctx, w.EventID)
+	if err == nil {
+		task, err = newTask(event)
+	}
 	if err == nil {
 		task.tries = w.Tries + 1
-		err = p.act(ctx, task)
+		err = p.again(ctx, event, task)
 	}
 	if _, gateway := errors.AsType[gatewayError](err); gateway {
 		return p.postpone(ctx, task)
@@ -74,21 +80,32 @@ func (p *Processor) retry(ctx context.Context, w waiting) error {
 	return nil
 }
 
+// again does a waiting task within the trace of its event.
+func (p *Processor) again(ctx context.Context, event eventstore.Recorded, t task) error {
+	if p.Trace == nil {
+		return p.act(ctx, t)
+	}
+	ctx, ended := p.Trace(ctx, event)
+	err := p.act(ctx, t)
+	ended(err)
+	return err
+}
+
 // load reads the event of a waiting task from the log.
-func (p *Processor) load(ctx context.Context, eventID string) (task, error) {
+func (p *Processor) load(ctx context.Context, eventID string) (eventstore.Recorded, error) {
 	cut := strings.LastIndexByte(eventID, ':')
 	version, err := strconv.Atoi(eventID[cut+1:])
 	if cut < 0 || err != nil {
-		return task{}, Permanent(fmt.Errorf("event id %q", eventID))
+		return eventstore.Recorded{}, Permanent(fmt.Errorf("event id %q", eventID))
 	}
 	events, err := p.reads.Do(ctx, eventID[:cut])
 	if err != nil {
-		return task{}, fmt.Errorf("read event %s: %w", eventID, err)
+		return eventstore.Recorded{}, fmt.Errorf("read event %s: %w", eventID, err)
 	}
 	if version < 1 || version > len(events) {
-		return task{}, Permanent(fmt.Errorf("event %s is not in the log", eventID))
+		return eventstore.Recorded{}, Permanent(fmt.Errorf("event %s is not in the log", eventID))
 	}
-	return newTask(events[version-1])
+	return events[version-1], nil
 }
 
 // postpone stores a task as waiting, or when to try it again if it is. What waits comes back after a crash too.

@@ -20,7 +20,7 @@ const (
 	readTimeout = 10 * time.Second // of one query
 )
 
-// ProcessorConfig is what the process needs. Quick, Later and Log may stay zero.
+// ProcessorConfig is what the process needs. Quick, Later, Trace and Log may stay zero.
 type ProcessorConfig struct {
 	Gateway  string // its name, for what it is told to have refused
 	Charger  Charger
@@ -32,7 +32,9 @@ type ProcessorConfig struct {
 	DB      *sqlx.DB         // keeps what has to be tried later
 	Quick   Retry            // tries while the message is held; zero: 4, from 0.2 s apart
 	Later   Retry            // all tries of a refund and the pauses of what waits; zero: 16, from 2 s to 10 min apart
-	Log     *slog.Logger     // nil: says nothing
+	// Trace begins a span of a later try, in the trace of the event that asks for it; ended ends it. May be nil.
+	Trace func(ctx context.Context, event eventstore.Recorded) (inner context.Context, ended func(error))
+	Log   *slog.Logger // nil: says nothing
 }
 
 // Processor does at the gateway what payment events ask for, and sends what came of it as commands.

@@ -325,13 +325,25 @@ func TestProcessorTriesLater(t *testing.T) {
 			t.Fatalf("waiting %v, want %v", waiting, want)
 		}
 		g.setFail(nil)
-		run(t, j.processor(g)) // another process: what waits survives a restart
+		another := j.processor(g) // another process: what waits survives a restart
+		var begun, ended sync.Map
+		another.Trace = func(ctx context.Context, e eventstore.Recorded) (context.Context, func(error)) {
+			begun.Store(e.ID(), true)
+			return ctx, func(error) { ended.Store(e.ID(), true) }
+		}
+		run(t, another)
 		eventually(t, "nothing waits", func() bool { return len(j.waiting()) == 0 })
 		if j.last(toCharge) != "PaymentInstructed" || j.last(toRefund) != "RefundCompleted" {
 			t.Errorf("last events %s, %s", j.last(toCharge), j.last(toRefund))
 		}
 		if g.count("void", toVoid) != 3 || g.count("refund", refundID) != 3 {
 			t.Errorf("calls %v, want two tries and one that succeeds", g.made())
+		}
+		for _, id := range want {
+			_, began := begun.Load(id)
+			if _, end := ended.Load(id); !began || !end {
+				t.Errorf("the later try of %s is not traced", id)
+			}
 		}
 	})
 

@@ -1,6 +1,10 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+
+	"boxoffice/internal/httpapi"
+)
 
 // asset answers with an embedded file, or 304 to a browser that has this content.
 func asset(name, contentType string) func(http.ResponseWriter, *http.Request) error {
@@ -8,5 +12,5 @@ func asset(name, contentType string) func(http.ResponseWriter, *http.Request) er
 	if err != nil {
 		panic(err) // the name is not one that was embedded: a mistake in this package
 	}
-	return content(file, contentType)
+	return httpapi.File(file, contentType)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
-	"hash/fnv"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -47,23 +46,7 @@ func Docs(api *httpapi.OpenAPI, publicURL string) []httpapi.Route {
 			_, _ = w.Write(text) // a failed write means that the browser is gone
 			return nil
 		}},
-		{Method: http.MethodGet, Path: "/assets/docs.css", Who: httpapi.Anyone, Handle: content(style, "text/css; charset=utf-8")},
-	}
-}
-
-// content answers with bytes that never change, or 304 to a browser that has them.
-func content(file []byte, contentType string) func(http.ResponseWriter, *http.Request) error {
-	hash := fnv.New32a()
-	_, _ = hash.Write(file)
-	version := int64(hash.Sum32())
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if httpapi.ETag(w, r, version) {
-			return nil
-		}
-		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("Content-Length", strconv.Itoa(len(file)))
-		_, _ = w.Write(file) // a failed write means that the browser is gone
-		return nil
+		{Method: http.MethodGet, Path: "/assets/docs.css", Who: httpapi.Anyone, Handle: httpapi.File(style, "text/css; charset=utf-8")},
 	}
 }
 

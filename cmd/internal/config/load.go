@@ -138,7 +138,7 @@ func (src Source) flag(name string) string {
 	return src.Flags.Lookup(flagName(name)).Value.String()
 }
 
-// fileOf is the value of NAME_FILE, unless the variable is overridden or that name is a variable of its own.
+// fileOf is the value of NAME_FILE, unless the variable is overridden.
 func (src Source) fileOf(name string) string {
 	if src.flag(name) != "" || src.Values[name] != "" {
 		return ""

@@ -32,7 +32,7 @@ func TestTheBrokerIsKilledUnderLoad(t *testing.T) {
 	p.createShow(1, 1_000_000)
 	buyers := p.payingCrowd(payingBuyers)
 	buyers.awaitMore(50)
-	var back time.Time
+	o.awaitReaders(o.head(), time.Now()) // all parts are at work
 	for kill := range *brokerKills {
 		if err := kafka.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func TestTheBrokerIsKilledUnderLoad(t *testing.T) {
 		if err := kafka.Process.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		back = time.Now()
+		back := time.Now()
 		during, behind, head := buyers.count()-before, o.head()-o.relayed(), o.head()
 		if behind < int64(during) {
 			t.Errorf("the relay was only %d events behind after %d orders: was the broker away?", behind, during)

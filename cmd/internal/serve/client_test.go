@@ -101,7 +101,7 @@ func (c client) createShow(id int64, capacities ...int64) {
 }
 
 // webhook delivers, signed, what a gateway says of a payment; it may be named by its order.
-func (c client) webhook(paymentID, status string) answer {
+func (c client) webhook(paymentID, status string, headers ...string) answer {
 	body := fmt.Appendf(nil, `{"header":{"requestId":"1","requestDS":"2025-02-03T12:00:00Z","uName":"GATEWAY"},
 		"payload":{"paymentId":%q,"status":%q}}`, paymentID, status)
 	secret, err := payments.ParseSecret(webhookSecret)
@@ -110,9 +110,9 @@ func (c client) webhook(paymentID, status string) answer {
 	}
 	signed := http.Header{}
 	secret.Sign(signed, "delivery-"+paymentID+"-"+status, time.Now(), body)
-	return c.send("POST", "/webhooks/payment", body,
+	return c.send("POST", "/webhooks/payment", body, append(headers,
 		payments.HeaderID, signed.Get(payments.HeaderID), payments.HeaderTimestamp, signed.Get(payments.HeaderTimestamp),
-		payments.HeaderSignature, signed.Get(payments.HeaderSignature))
+		payments.HeaderSignature, signed.Get(payments.HeaderSignature))...)
 }
 
 // mustWebhook is webhook for a delivery that has to be taken.

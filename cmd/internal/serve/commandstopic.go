@@ -38,10 +38,9 @@ func (s *service) consumeCommands(ctx context.Context, count func(command, resul
 	if err != nil {
 		return fmt.Errorf("commands topic's router: %w", err)
 	}
-	var told message.Publisher
-	open := func() (err error) { told, err = messaging.OpenSingle(s.kafka, s.watermill()); return err }
-	if patiently(ctx, s.Log, "waiting for Kafka", open) != nil {
-		return nil // ctx ended, which is no fault
+	told, err := s.single(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // ctx ended, which is no fault
 	}
 	defer func() { err = errors.Join(err, told.Close()) }()
 	intake := commands.NewIntake(commands.IntakeConfig{

@@ -100,8 +100,10 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 func (g *gauges) collectLag(set func(*prometheus.Desc, float64, ...string), last sample) {
 	set(g.head, float64(last.lag.Head))
 	set(g.headTime, float64(last.lag.HeadAt.UnixMicro())/float64(time.Second/time.Microsecond))
-	set(g.xminTransactions, float64(last.horizon.Transactions))
-	set(g.xminSeconds, float64(last.horizon.Seconds))
+	if last.horizon != nil {
+		set(g.xminTransactions, float64(last.horizon.Transactions))
+		set(g.xminSeconds, float64(last.horizon.Seconds))
+	}
 	for _, l := range last.lag.Lags {
 		switch l.Kind {
 		case RelayReader:

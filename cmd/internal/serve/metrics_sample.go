@@ -29,7 +29,7 @@ type sample struct {
 	lag      LagReport
 	lagAt    time.Time // by this process' clock, as all of these; zero: never
 	kafkaAt  time.Time
-	horizon  eventstore.Horizon
+	horizon  *eventstore.Horizon // nil: never seen
 	counts   counts
 	countsAt time.Time
 }
@@ -99,7 +99,7 @@ func (s *sampler) sampleProgress(ctx context.Context) {
 		s.last.kafkaAt = s.last.lagAt
 	}
 	if err == nil {
-		s.last.horizon = horizon
+		s.last.horizon = &horizon
 	}
 }
 

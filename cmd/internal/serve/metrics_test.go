@@ -18,19 +18,25 @@ import (
 // scrape is what Prometheus would read of a process.
 func (p *process) scrape() string {
 	p.o.t.Helper()
-	request, err := http.NewRequestWithContext(p.o.t.Context(), http.MethodGet, p.metrics+"/metrics", nil)
+	return p.o.scrape(p.metrics)
+}
+
+// scrape is what Prometheus would read at an address.
+func (o *office) scrape(url string) string {
+	o.t.Helper()
+	request, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, url+"/metrics", nil)
 	if err != nil {
-		p.o.t.Fatal(err)
+		o.t.Fatal(err)
 	}
 	// The office's client knows only what openapi.yaml describes.
 	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
-		p.o.t.Fatal(err)
+		o.t.Fatal(err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusOK {
-		p.o.t.Fatalf("scrape: %s %v", answer.Status, err)
+		o.t.Fatalf("scrape: %s %v", answer.Status, err)
 	}
 	return string(text)
 }

@@ -56,9 +56,9 @@ func (s *service) consumeNotifications(ctx context.Context, notifier *notificati
 	if err != nil {
 		return fmt.Errorf("notifications router: %w", err)
 	}
-	deadLetters, err := messaging.OpenSingle(s.kafka, s.watermill())
+	deadLetters, err := s.single(ctx)
 	if err != nil {
-		return fmt.Errorf("dead letters: %w", err)
+		return nil //nolint:nilerr // ctx ended, which is no fault
 	}
 	defer func() { err = errors.Join(err, deadLetters.Close()) }()
 	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{

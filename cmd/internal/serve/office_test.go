@@ -34,8 +34,10 @@ const (
 type office struct {
 	t         *testing.T
 	holdTTL   time.Duration
-	url       string // of the database
-	mails     string // URL of the mail server; empty: nobody is written to
+	url       string       // of the database
+	mails     string       // URL of the mail server; empty: nobody is written to
+	traces    string       // where traces go; empty: there are none
+	lines     slog.Handler // of the processes' logs; nil: warnings go to the test's output
 	db        *sqlx.DB
 	store     *eventstore.Store
 	kafka     messaging.Config
@@ -121,9 +123,13 @@ func (o *office) start(name string, roles ...config.Role) *process {
 			PaymentGateway: "simulator", WebhookSecrets: config.Secrets{webhookSecret},
 			HoldTTL: o.holdTTL, Roles: roles, MigrateAtStart: true,
 			SMTPURL: config.URL(o.mails), MailFrom: "Boxoffice <tickets@box.example>",
+			OTLPEndpoint: o.traces,
 		},
 		Log:      slog.New(slog.NewTextHandler(o.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("process", name),
 		Listener: listener, Metrics: metrics,
+	}
+	if o.lines != nil {
+		options.Log = slog.New(o.lines)
 	}
 	go func() {
 		defer close(p.ended)

@@ -50,7 +50,7 @@ func (s *service) sendPayment(ctx context.Context, c domain.Command, o payments.
 func (s *service) startPayments(front start) {
 	processor := payments.NewProcessor(payments.ProcessorConfig{
 		DB: s.reads, Gateway: s.gateway.Name, Charger: s.tracedCharger(), Refunder: s.tracedRefunder(), Streams: s.readStore.ReadStreams,
-		Send: s.sendPayment, Now: s.store.Now, Log: s.Log,
+		Send: s.sendPayment, Now: s.store.Now, Log: s.Log, Trace: s.tracedRetries(),
 	})
 	front("payment retries", s.whenDeciding(processor.Run))
 	front("payments", s.whenDeciding(s.withTopics(func(ctx context.Context) error {
@@ -63,9 +63,9 @@ func (s *service) consumePayments(ctx context.Context, processor *payments.Proce
 	if err != nil {
 		return fmt.Errorf("payments router: %w", err)
 	}
-	deadLetters, err := messaging.OpenSingle(s.kafka, s.watermill())
+	deadLetters, err := s.single(ctx)
 	if err != nil {
-		return fmt.Errorf("dead letters: %w", err)
+		return nil //nolint:nilerr // ctx ended, which is no fault
 	}
 	defer func() { err = errors.Join(err, deadLetters.Close()) }()
 	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{

@@ -27,6 +27,15 @@ func (s *service) withTopics(run func(context.Context) error) func(context.Conte
 	}
 }
 
+// single opens a publisher of single messages, however long Kafka is away. An error means that ctx ended.
+func (s *service) single(ctx context.Context) (publisher message.Publisher, err error) {
+	err = patiently(ctx, s.Log, "waiting for Kafka", func() (err error) {
+		publisher, err = messaging.OpenSingle(s.kafka, s.watermill())
+		return err
+	})
+	return publisher, err
+}
+
 func (s *service) relay(ctx context.Context) error {
 	open := func() (message.Publisher, error) { return messaging.Open(s.kafka) }
 	route := newUnsent(Route, s.Log, s.metrics.registry).Route

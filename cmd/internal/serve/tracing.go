@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
 	"boxoffice/commands"
 	"boxoffice/domain"
@@ -108,8 +107,8 @@ func (s *service) tracedBatches(name string, handle messaging.BatchHandler) mess
 	return func(ctx context.Context, claim messaging.Claim, batch []messaging.Message) error {
 		var traces []string
 		for _, m := range batch {
-			if m.Message != nil && m.Metadata[tracing.Header] != "" {
-				traces = append(traces, m.Metadata[tracing.Header])
+			if m.Message != nil && m.Metadata[eventstore.HeaderTrace] != "" {
+				traces = append(traces, m.Metadata[eventstore.HeaderTrace])
 			}
 		}
 		ctx, span := s.tracer.Batch(ctx, name, traces)
@@ -128,9 +127,4 @@ func (s *service) tracedBatches(name string, handle messaging.BatchHandler) mess
 		tracing.End(span, err)
 		return err
 	}
-}
-
-// callTo begins the span of a call of the gateway.
-func (s *service) callTo(ctx context.Context, what string, attributes ...attribute.KeyValue) (context.Context, trace.Span) {
-	return s.tracer.Span(ctx, s.gateway.Name+" "+what, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
 }

@@ -4,10 +4,24 @@ import (
 	"context"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
+	"boxoffice/eventstore"
 	"boxoffice/internal/payments"
 	"boxoffice/internal/tracing"
 )
+
+// tracedRetries is the hook of what the gateway is asked again, nil without traces.
+func (s *service) tracedRetries() func(context.Context, eventstore.Recorded) (context.Context, func(error)) {
+	if s.tracer == nil {
+		return nil
+	}
+	return func(ctx context.Context, event eventstore.Recorded) (context.Context, func(error)) {
+		asked := s.tracer.From(ctx, eventstore.ToMessage(event).Metadata[eventstore.HeaderTrace])
+		ctx, span := s.tracer.Span(asked, "retry "+event.Type)
+		return ctx, func(err error) { tracing.End(span, err) }
+	}
+}
 
 // tracedCharger is the gateway's Charger, with spans where there are traces.
 func (s *service) tracedCharger() payments.Charger {
@@ -59,4 +73,9 @@ func (r refundSpans) Refund(ctx context.Context, request payments.RefundRequest)
 	receipt, err := r.Refunder.Refund(ctx, request)
 	tracing.End(span, err)
 	return receipt, err
+}
+
+// callTo begins the span of a call of the gateway.
+func (s *service) callTo(ctx context.Context, what string, attributes ...attribute.KeyValue) (context.Context, trace.Span) {
+	return s.tracer.Span(ctx, s.gateway.Name+" "+what, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
 }
