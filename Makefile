@@ -20,8 +20,9 @@ test: ## everything that proves the project, with the race detector; a skipped t
 	@set -o pipefail; go test -race -timeout 15m -p $(PARALLEL) -json ./... | go run ./.ci/report.go
 
 test-kafka: ## the suites that speak to Kafka, on a real Apache Kafka that is started for them and killed (Java 17, Maven)
-	@set -o pipefail; .ci/with-kafka go test -race -tags realkafka -timeout 15m -p 1 -json \
-		./internal/devstack ./internal/messaging/... ./cmd/... | go run ./.ci/report.go -figures 'Killed|restarted_member'
+	@exec .ci/with-kafka bash -o pipefail -c "{ go test -race -tags realkafka -json -run 'Kafka|Broker' ./internal/devstack; \
+		go test -race -tags realkafka -timeout 15m -p 1 -json ./internal/messaging/... ./cmd/boxoffice ./cmd/internal/...; } | \
+		go run ./.ci/report.go -figures 'Killed|restarted_member'"
 
 check: lint golden contributing ## format, vet, lint, layout, golden events, CONTRIBUTING, modules; needs no server
 	@go test -count=1 -run 'TestLayout|TestTheEnvironment|TestTheTopLevel' .
@@ -39,7 +40,7 @@ fmt: .tools ## format all Go files
 
 lint: .tools ## gofumpt, go vet (also for macOS) and golangci-lint
 	@unformatted=$$(.tools/gofumpt -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt): $$unformatted" >&2; exit 1; }
-	@go vet ./... && go vet -tags failpoints ./... && GOOS=darwin go vet ./...
+	@go vet ./... && go vet -tags failpoints ./... && go vet -tags realkafka ./internal/devstack && GOOS=darwin go vet ./...
 	@.tools/golangci-lint run
 
 contributing: ## the diffs of CONTRIBUTING.md still apply and compile

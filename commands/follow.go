@@ -30,6 +30,9 @@ func (w *Writer) follow(ctx context.Context) error {
 // fold takes events of other writers into the states and the known request keys.
 func (w *Writer) fold(events []eventstore.Recorded) {
 	for _, e := range events {
+		if key, ok := eventstore.KeyOf(e.Metadata); ok { // of an event that can't be read, too: its request was answered
+			w.keys.add(key, e.Position)
+		}
 		event, err := decode(e)
 		if err != nil {
 			// Nobody can decide on this stream; its state is dropped, and whoever needs it is told when it is loaded.
@@ -38,9 +41,6 @@ func (w *Writer) fold(events []eventstore.Recorded) {
 			continue
 		}
 		w.cache.evolve(e.Stream, e.Version, event, false)
-		if key, ok := eventstore.KeyOf(e.Metadata); ok {
-			w.keys.add(key, e.Position)
-		}
 	}
 }
 

@@ -87,3 +87,20 @@ func TestAPaymentOrAnInboxThatNobodyCanReadHoldsUpNobodyElse(t *testing.T) {
 	}
 	checkDense(t, o)
 }
+
+func TestARequestIsKnownByAnEventThatCantBeRead(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	w := NewWriter(o.store, quiet(), Observer{}, nil)
+	key := eventstore.NewRequestKey("POST /orders", "caller", "1")
+	w.fold([]eventstore.Recorded{{
+		Event: eventstore.Event{
+			Stream: domain.OrderStream(someOrder), Version: 1, Type: "OrderPlaced", SchemaVersion: 9,
+			Data: json.RawMessage(`{}`), Metadata: json.RawMessage(`{"key":"` + key.String() + `"}`),
+		},
+		Position: 5,
+	}})
+	if at := w.keys.at[key]; at != 5 {
+		t.Errorf("the request of a newer program is at %d", at)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -24,10 +23,10 @@ type Applier struct {
 	store      *eventstore.Store
 	log        *slog.Logger
 
-	mu      sync.Mutex
-	claims  map[place]checkpoint // stored, as far as this process knows
-	tally   Tally
-	retried time.Time // when parked streams were tried again last
+	mu     sync.Mutex
+	claims map[place]checkpoint // stored, as far as this process knows
+	tally  Tally
+	own    ownRound // of trying parked streams again
 }
 
 // Tally counts what an Applier has done since it was made.
@@ -70,7 +69,7 @@ func (a *Applier) Start(ctx context.Context, topic string, partition int32, olde
 	a.mu.Lock()
 	a.claims[c.place] = c
 	a.mu.Unlock()
-	a.retryParked(ctx)
+	a.retryParked(ctx, true)
 	log := a.log.With("projection", name, "topic", topic, "partition", partition, "checkpoint", c.next)
 	switch {
 	case c.next > newest:
@@ -88,7 +87,7 @@ func (a *Applier) Start(ctx context.Context, topic string, partition int32, olde
 
 // Apply folds a batch of a partition into the read model. Rows, parked streams and the checkpoint are written
 // in one transaction, the checkpoint first. Errors: ErrClaimLost, and then the partition must be dropped;
-// with any other the same batch may be applied again.
+// with any other the same batch may be applied again. What Start had no time to try once more is tried after it.
 //
 // Rows are read before the transaction: a row at a version is the same whoever folded it, and is written
 // only over a lower version, so nothing but the checkpoint has to be locked, no gap is healed while a
@@ -140,6 +139,7 @@ func (a *Applier) Apply(ctx context.Context, topic string, partition int32, batc
 	for _, p := range f.parked {
 		a.log.ErrorContext(ctx, "stream is parked", "projection", p.Projection, "stream", p.Stream, "version", p.Version, "reason", p.Reason)
 	}
+	a.retryParked(ctx, false)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -11,11 +12,15 @@ import (
 	"boxoffice/eventstore"
 )
 
-// Limits of the retries that a consumer makes by itself when it takes partitions over.
+// Limits of the retries that a consumer makes by itself.
 const (
-	ownRetries = 200              // streams
+	ownRetries = 200              // streams that are looked up at once
+	ownTime    = 2 * time.Second  // of a round; the partition waits meanwhile
 	ownPause   = 10 * time.Second // between two rounds; a rebalance hands partitions over one by one
 )
+
+// lastLook is how long a retry may take to make good what was passed over while it ran.
+const lastLook = 3 * time.Second
 
 // Retry goes on with a parked stream from the log: it folds what stopped it and all that came after, writes the
 // row and takes the mark away. If that fails again, still says where and why; the mark tells the same and the
@@ -36,8 +41,11 @@ func Retry(ctx context.Context, p Projection, db *sqlx.DB, store *eventstore.Sto
 		return &was, nil
 	}
 	if err == nil && still == nil {
-		// A consumer that saw the mark until just now has passed over what was appended since the log was read.
-		_, still, err = r.goOn(ctx, next, park)
+		// A consumer that saw the mark until just now has passed over what was appended since the log was read. Nobody
+		// knows of that any more, so it is made good even if the caller has lost its partitions meanwhile.
+		lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+		defer cancel()
+		_, still, err = r.goOn(lasting, next, park)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("retry %s for %s: %w", stream, was.Projection, err)
@@ -133,35 +141,71 @@ func (r retrial) unpark(ctx context.Context, tx *sqlx.Tx, again []Parked) error 
 	return nil
 }
 
-// retryParked learns what was discarded and tries what is parked once more, because whoever takes partitions over may be a newer program than
-// the one that parked it. What fails stays parked; a fault is left to the next round.
-func (a *Applier) retryParked(ctx context.Context) {
+// ownRound is how far a consumer has come with what is parked.
+type ownRound struct {
+	at    time.Time // of the newest round
+	after Parked    // the last one that was tried
+	more  bool      // there were more after it
+	anew  bool      // the next round begins with the oldest
+}
+
+// retryParked tries what is parked once more, because whoever takes partitions over may be a newer program than the
+// one that parked it, perhaps thousands of streams during a rollout: anew from the oldest, and then round by round
+// until all were tried once. What fails stays parked; after a fault the next round goes on behind it.
+func (a *Applier) retryParked(ctx context.Context, anew bool) {
 	a.mu.Lock()
-	soon := time.Since(a.retried) < ownPause
-	if !soon {
-		a.retried = time.Now()
+	a.own.anew = a.own.anew || anew
+	round := a.own
+	begins := (round.anew || round.more) && time.Since(round.at) >= ownPause
+	if begins {
+		a.own.at, a.own.anew = time.Now(), false // the other partitions leave it to this one
 	}
 	a.mu.Unlock()
-	if soon {
+	if !begins {
 		return
 	}
-	name := a.projection.Definition().Name
-	var streams []string
-	err := IndexDiscarded(ctx, a.db)
+	var err error
+	if round.anew {
+		round.after, round.more = Parked{}, true
+		err = IndexDiscarded(ctx, a.db)
+	}
 	if err == nil {
-		err = a.db.SelectContext(ctx, &streams, `SELECT stream FROM parked WHERE projection = $1 ORDER BY parked_at LIMIT $2`, name, ownRetries)
+		round.after, round.more, err = a.retryAfter(ctx, round.after)
 	}
-	for _, stream := range streams {
-		still, failed := Retry(ctx, a.projection, a.db, a.store, stream)
-		if err = failed; err != nil {
-			break
-		}
-		if still == nil {
-			a.count(Tally{Unparked: 1})
-			a.log.InfoContext(ctx, "a parked stream goes on", "projection", name, "stream", stream)
-		}
-	}
+	a.mu.Lock()
+	a.own.after, a.own.more = round.after, round.more
+	a.mu.Unlock()
 	if err != nil && ctx.Err() == nil {
-		a.log.WarnContext(ctx, "parked streams were not tried again", "projection", name, "error", err)
+		a.log.WarnContext(ctx, "parked streams were not tried again", "projection", a.projection.Definition().Name, "error", err)
+	}
+}
+
+// retryAfter tries what was parked after a stream, and tells the last that it has tried and whether there are more.
+func (a *Applier) retryAfter(ctx context.Context, after Parked) (last Parked, more bool, err error) {
+	name := a.projection.Definition().Name
+	for begun := time.Now(); ; {
+		var page []Parked
+		if err := a.db.SelectContext(ctx, &page, selectParked+`WHERE projection = $1 AND (parked_at, stream) > ($2, $3)
+			ORDER BY parked_at, stream LIMIT $4`, name, after.ParkedAt, after.Stream, ownRetries); err != nil {
+			return after, true, err
+		}
+		for _, p := range page {
+			if time.Since(begun) > ownTime {
+				return after, true, nil
+			}
+			after = p // whatever becomes of it, it must not hold up the others
+			still, err := Retry(ctx, a.projection, a.db, a.store, p.Stream)
+			switch {
+			case errors.Is(err, ErrNotParked): // somebody else was quicker
+			case err != nil:
+				return after, true, err
+			case still == nil:
+				a.count(Tally{Unparked: 1})
+				a.log.InfoContext(ctx, "a parked stream goes on", "projection", name, "stream", p.Stream)
+			}
+		}
+		if len(page) < ownRetries {
+			return after, false, nil
+		}
 	}
 }

@@ -132,6 +132,7 @@ func TestARetryThatFailsLaterKeepsWhatItCouldFold(t *testing.T) {
 type overtaken struct {
 	Projection
 	between func()
+	last    func() // before the log is looked at once more; may be nil
 }
 
 type overtakenRows struct {
@@ -139,7 +140,12 @@ type overtakenRows struct {
 	of *overtaken
 }
 
-func (o *overtaken) Rows() Rows { return overtakenRows{o.Projection.Rows(), o} }
+func (o *overtaken) Rows() Rows {
+	if o.between == nil && o.last != nil {
+		o.last()
+	}
+	return overtakenRows{o.Projection.Rows(), o}
+}
 
 func (r overtakenRows) Save(ctx context.Context, tx *sqlx.Tx) error {
 	if between := r.of.between; between != nil {
@@ -167,6 +173,23 @@ func TestWhatAConsumerPassedOverDuringARetryIsNotLost(t *testing.T) {
 	}
 }
 
+func TestARetryThatIsInterruptedLosesNothingThatWasPassedOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, a := stuck(t, w)
+	ctx, lose := context.WithCancel(t.Context())
+	p := &overtaken{Projection: mended(), last: lose, between: func() {
+		apply(t, a, ordersPlace, w.messages(ordersPlace, w.append(t, refunded(id, 1, domain.RefundDone, 5))...))
+	}}
+	still, err := Retry(ctx, p, w.db, w.store, domain.OrderStream(id))
+	if ctx.Err() == nil || err != nil || still != nil {
+		t.Fatalf("it is %+v, %v, interrupted: %v", still, err, ctx.Err())
+	}
+	if row := w.order(t, id); row.Version != 5 || len(w.parked(t)) != 0 {
+		t.Errorf("the row is at %d, parked %+v", row.Version, w.parked(t))
+	}
+}
+
 func TestRetriesBesideEachOtherAndTheConsumer(t *testing.T) {
 	t.Parallel()
 	const events = 60
@@ -177,7 +200,7 @@ func TestRetriesBesideEachOtherAndTheConsumer(t *testing.T) {
 	for n := range events {
 		batches = append(batches, w.messages(ordersPlace, w.append(t, refunded(id, n%9+1, domain.RefundDone, int64(n)))...))
 	}
-	a.retried = time.Now() // so that it leaves the mark to the others
+	a.own.at = time.Now() // so that it leaves the mark to the others
 	if offset := start(t, a, ordersPlace, 0, 4+events); offset != 4 {
 		t.Fatalf("begins at %d", offset)
 	}
@@ -213,6 +236,54 @@ func TestANewerProgramMendsWhatAnOlderOneParked(t *testing.T) {
 	}
 	if got := newer.Tally(); got.Unparked != 1 {
 		t.Errorf("tally %+v", got)
+	}
+}
+
+func TestANewerProgramMendsThousandsOfStreamsRoundByRound(t *testing.T) {
+	t.Parallel()
+	const streams = 2*ownRetries + 50
+	w := newWorld(t)
+	older := w.applier(OrderStatus())
+	start(t, older, ordersPlace, 0, 0)
+	var orders []domain.Event
+	for n := range streams {
+		orders = append(orders, placed(orderNumber(n+1), 1))
+	}
+	apply(t, older, ordersPlace, w.messages(ordersPlace, w.append(t, orders...)...))
+	var poison []eventstore.Recorded
+	for n := range streams {
+		data := unreadable
+		if n == 3 {
+			data = `[]` // nobody reads that, and it holds up no other
+		}
+		poison = append(poison, w.appendRaw(t, domain.OrderStream(orderNumber(n+1)), raw("OrderConfirmed", 1, data))...)
+	}
+	apply(t, older, ordersPlace, w.messages(ordersPlace, poison...))
+	left := func() int64 {
+		counts, err := CountParked(t.Context(), w.db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return counts["order_status"]
+	}
+	newer := w.applier(mended())
+	newer.own.at = time.Now() // another partition has just come, so this one's round has to wait
+	start(t, newer, ordersPlace, 0, 2*streams)
+	if n := left(); n != streams {
+		t.Fatalf("%d are parked", n)
+	}
+	for round := 0; left() > 1; round++ {
+		if round > streams {
+			t.Fatal("it does not come to an end")
+		}
+		newer.own.at = time.Now().Add(-ownPause)
+		apply(t, newer, ordersPlace, w.messages(ordersPlace, w.append(t, placed(orderNumber(streams+round+1), 1))...))
+	}
+	if got := newer.Tally(); got.Unparked != streams-1 {
+		t.Errorf("tally %+v", got)
+	}
+	if parked := w.parked(t); parked[0].Stream != domain.OrderStream(orderNumber(4)) {
+		t.Errorf("parked %+v", parked)
 	}
 }
 
@@ -282,100 +353,6 @@ func TestAnEventThatIsTooLargeForItsTopicIsReadFromTheLog(t *testing.T) {
 	}
 	if still, err := Retry(t.Context(), OrderStatus(), w.db, w.store, domain.OrderStream(id)); err != nil || still != nil || w.order(t, id).Version != 2 {
 		t.Errorf("what the log does not have is not waited for: %+v, %v", still, err)
-	}
-}
-
-// discard writes that a stream is discarded, as the Writer does.
-func (w *world) discard(t testing.TB, d domain.StreamDiscarded) {
-	t.Helper()
-	data, err := domain.Encode(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.appendRaw(t, domain.InboxStream(w.now), raw(d.EventType(), 1, string(data)))
-}
-
-func TestADiscardedStreamIsLeftOut(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	id, a := stuck(t, w)
-	stream := domain.OrderStream(id)
-	w.discard(t, domain.StreamDiscarded{Projection: "order_status", Stream: stream, Version: 2, Reason: "written by hand"})
-	w.discard(t, domain.StreamDiscarded{Projection: "order_status", Stream: stream, Version: 3, Reason: "twice"})
-	w.appendRaw(t, domain.InboxStream(w.now), raw("StreamDiscarded", 9, `{}`), raw("PaymentUnmatched", 1, `{}`))
-	for range 2 {
-		if err := IndexDiscarded(t.Context(), w.db); err != nil {
-			t.Fatal(err)
-		}
-	}
-	all, err := DiscardedAfter(t.Context(), w.db, time.Time{}, "", "", 10)
-	if err != nil || len(all) != 1 || all[0].Version != 2 || all[0].Reason != "written by hand" || all[0].Position != 5 {
-		t.Fatalf("discarded: %+v, %v", all, err)
-	}
-	if _, err := Retry(t.Context(), mended(), w.db, w.store, stream); !errors.Is(err, ErrNotParked) {
-		t.Errorf("it is still parked: %v", err)
-	}
-	good := orderNumber(2)
-	apply(t, a, ordersPlace, w.messages(ordersPlace, w.append(t, refunded(id, 1, domain.RefundDone, 5), placed(good, 1))...))
-	if w.order(t, id).Version != 1 || w.order(t, good).Version != 1 || len(w.parked(t)) != 0 {
-		t.Errorf("the rows are at %d and %d, parked %+v", w.order(t, id).Version, w.order(t, good).Version, w.parked(t))
-	}
-	if got := a.Tally(); got.Discarded != 1 {
-		t.Errorf("tally %+v", got)
-	}
-	t.Run("a replay from the log comes to the same", func(t *testing.T) {
-		for _, statement := range []string{`DELETE FROM discarded`, `DELETE FROM order_status`, `DELETE FROM parked`, `DELETE FROM checkpoints WHERE name = 'order_status'`} {
-			if _, err := w.db.ExecContext(t.Context(), statement); err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.offsets[ordersPlace] = 0
-		again := w.applier(mended()) // it could read it all, but that is not what the operator decided
-		start(t, again, ordersPlace, 0, 0)
-		log, err := w.store.ReadAll(t.Context(), 0, 100)
-		if err != nil {
-			t.Fatal(err)
-		}
-		apply(t, again, ordersPlace, w.messages(ordersPlace, log...))
-		if w.order(t, id).Version != 1 || w.order(t, good).Version != 1 || len(w.parked(t)) != 0 {
-			t.Errorf("the rows are at %d and %d, parked %+v", w.order(t, id).Version, w.order(t, good).Version, w.parked(t))
-		}
-	})
-}
-
-func TestAConsumerThatDidNotKnowOfADiscardIsCorrected(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	id, _ := stuck(t, w)
-	stream := domain.OrderStream(id)
-	w.discard(t, domain.StreamDiscarded{Projection: "order_status", Stream: stream, Version: 2, Reason: "x"})
-	if err := IndexDiscarded(t.Context(), w.db); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.db.ExecContext(t.Context(), `INSERT INTO parked (projection, stream, version, position, type, reason)
-		VALUES ('order_status', $1, 2, 2, 'OrderConfirmed', 'late')`, stream); err != nil {
-		t.Fatal(err)
-	}
-	start(t, w.applier(mended()), ordersPlace, 0, 4)
-	if len(w.parked(t)) != 0 || w.order(t, id).Version != 1 {
-		t.Errorf("the row is at %d, parked %+v", w.order(t, id).Version, w.parked(t))
-	}
-}
-
-func TestDeadLettersThatAreDone(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	one, two, anew := Letter{1, 5, "a"}, Letter{2, 5, "b"}, Letter{1, 5, "c"}
-	if err := LetterDone(t.Context(), w.db, one, "retried", ""); err != nil {
-		t.Fatal(err)
-	}
-	w.discard(t, domain.StreamDiscarded{Reason: "spam", Letter: &domain.DeadLetter{Topic: "commands-topic", Partition: 2, Offset: 5, Digest: "b"}})
-	if err := IndexDiscarded(t.Context(), w.db); err != nil {
-		t.Fatal(err)
-	}
-	done, err := LettersDone(t.Context(), w.db, []Letter{one, two, anew, {3, 1, "d"}})
-	if err != nil || len(done) != 2 || !done[one] || !done[two] {
-		t.Errorf("done: %v, %v", done, err)
 	}
 }
 

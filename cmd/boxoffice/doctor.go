@@ -117,15 +117,14 @@ func (d *doctor) checkServers(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	topics := d.checkKafka(ctx, kafka)
-	d.checkMail(ctx)
-	if db == nil {
-		return nil
-	}
-	if topics {
+	d.checkKafka(ctx, kafka)
+	if db != nil && len(d.away) == 0 {
 		d.checkReaders(ctx, db, kafka)
 	}
-	d.checkParked(ctx, db)
+	if db != nil {
+		d.checkParked(ctx, db)
+	}
+	d.checkMail(ctx)
 	return nil
 }
 

@@ -33,7 +33,7 @@ log it may INSERT and SELECT. The role must exist.`,
   boxoffice migrate --data .boxoffice`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			tools, err := c.tools(cmd, config.NeedDatabase)
+			tools, err := c.tools(cmd, config.NeedSchema)
 			if err != nil {
 				return err
 			}

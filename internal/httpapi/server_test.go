@@ -137,7 +137,11 @@ func TestRequestsFinishAndStreamsEndWhenTheServerEnds(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := events.Send("order", "3", map[string]any{"status": "PENDING"}); err != nil {
+			event, err := httpapi.EncodeEvent("order", "3", map[string]any{"status": "PENDING"})
+			if err != nil {
+				return err
+			}
+			if err := events.SendEncoded(event); err != nil {
 				return err
 			}
 			if err := events.Heartbeat(); err != nil {

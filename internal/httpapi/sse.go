@@ -68,15 +68,6 @@ func EncodeEvent(name, id string, v any) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
-// Send writes one event. Errors: v is no JSON, or the caller is gone.
-func (e *Events) Send(name, id string, v any) error {
-	event, err := EncodeEvent(name, id, v)
-	if err != nil {
-		return err
-	}
-	return e.SendEncoded(event)
-}
-
 // SendEncoded writes an event of EncodeEvent. Errors: the caller is gone.
 func (e *Events) SendEncoded(event []byte) error { return e.write(event) }
 

@@ -75,7 +75,7 @@ func (f *facts) cancel(order domain.Order) {
 		f.Money = append(f.Money, refundWords(r))
 	}
 	if len(f.Money) == 0 && order.Total.Amount > 0 {
-		f.Money = []string{"We have received no money for it. Please do not pay for it any more."}
+		f.Money = []string{"Its price has not reached us. Please do not pay for it any more."}
 	}
 }
 

@@ -90,7 +90,7 @@ func TestMailsSayWhatTheirReadersNeed(t *testing.T) {
 				return o.is(domain.Canceled)
 			},
 			subject: "Order canceled: Malam Jazz",
-			says:    []string{"has ended because it was not paid in time", "We have received no money for it. Please do not pay for it any more."},
+			says:    []string{"has ended because it was not paid in time", "Its price has not reached us. Please do not pay for it any more."},
 		},
 		{
 			name: "the end of a paid order",

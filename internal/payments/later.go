@@ -54,28 +54,39 @@ func (p *Processor) Run(ctx context.Context) error {
 	return nil
 }
 
-// retry tries a waiting task once and notes what came of it.
+// retry tries a waiting task once and notes what came of it. One that this program can't read waits on, because the
+// message that asked for it is done with and a newer program may be able to: a refund must not be lost.
 func (p *Processor) retry(ctx context.Context, w waiting) error {
-	var task task
 	event, err := p.load(ctx, w.EventID)
-	if err == nil {
-		task, err = newTask(event)
+	if errors.Is(err, ErrPermanent) {
+		p.Log.ErrorContext(ctx, "waiting gateway call is not in the log and is dropped", "event", w.EventID, "error", err)
+		return p.done(ctx, w.EventID)
 	}
-	if err == nil {
-		task.tries = w.Tries + 1
-		err = p.again(ctx, event, task)
+	if err != nil {
+		return err // the lease brings it back, here and below
 	}
+	task, err := newTask(event)
+	if err != nil {
+		return err
+	}
+	if task.event == nil {
+		return fmt.Errorf("event %s is %s, which asks for nothing that is known here", w.EventID, event.Type)
+	}
+	task.tries = w.Tries + 1
+	err = p.again(ctx, event, task)
 	if _, gateway := errors.AsType[gatewayError](err); gateway {
 		return p.postpone(ctx, task)
 	}
-	if err != nil && !errors.Is(err, ErrPermanent) {
-		return err // the lease brings it back
-	}
 	if err != nil {
-		p.Log.ErrorContext(ctx, "waiting gateway call can't be read and is dropped", "event", w.EventID, "error", err)
+		return err
 	}
-	if _, err := p.DB.ExecContext(ctx, `DELETE FROM payment_retries WHERE event_id = $1`, w.EventID); err != nil {
-		return fmt.Errorf("end the retries of %s: %w", w.EventID, err)
+	return p.done(ctx, w.EventID)
+}
+
+// done ends the retries of an event.
+func (p *Processor) done(ctx context.Context, eventID string) error {
+	if _, err := p.DB.ExecContext(ctx, `DELETE FROM payment_retries WHERE event_id = $1`, eventID); err != nil {
+		return fmt.Errorf("end the retries of %s: %w", eventID, err)
 	}
 	return nil
 }

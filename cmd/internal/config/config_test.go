@@ -245,11 +245,14 @@ func TestRoles(t *testing.T) {
 func TestToolsNeedOnlyWhatTheyUse(t *testing.T) {
 	t.Parallel()
 	src := Source{Environ: []string{"MIGRATE_DATABASE_URL=postgres://owner@db/x"}}
-	if _, err := LoadTools(src, NeedDatabase); err != nil {
+	if _, err := LoadTools(src, NeedSchema); err != nil {
 		t.Error(err)
 	}
-	if _, err := LoadTools(src, NeedDatabase, NeedKafka); len(Problems(err)) != 1 {
+	if _, err := LoadTools(src, NeedSchema, NeedKafka); len(Problems(err)) != 1 {
 		t.Errorf("got %v, want that the brokers are missing", err)
+	}
+	if _, err := LoadTools(src, NeedDatabase); len(Problems(err)) != 1 {
+		t.Errorf("got %v, want that the owner's address is for migrate only", err)
 	}
 }
 

@@ -75,6 +75,7 @@ type Need int
 const (
 	NeedDatabase Need = iota
 	NeedKafka
+	NeedSchema // the database, by either of its addresses
 )
 
 // LoadTools reads what an operator command needs, and judges nothing else. The error joins Problems as Load's does.
@@ -90,11 +91,9 @@ func LoadTools(src Source, needs ...Need) (Tools, error) {
 	for _, need := range needs {
 		switch need {
 		case NeedDatabase:
-			url := tools.DatabaseURL
-			if url == "" {
-				url = tools.MigrateDatabaseURL
-			}
-			found = append(found, checkDatabase("DATABASE_URL", url)...)
+			found = append(found, checkDatabase("DATABASE_URL", tools.DatabaseURL)...)
+		case NeedSchema:
+			found = append(found, checkDatabase("DATABASE_URL", cmp.Or(tools.DatabaseURL, tools.MigrateDatabaseURL))...)
 		case NeedKafka:
 			found = append(found, tools.Kafka.check()...)
 		}

@@ -40,7 +40,7 @@ func (s *service) consumeCommands(ctx context.Context, count func(command, resul
 	}
 	told, err := s.single(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // ctx ended, which is no fault
+		return nil // ctx ended, which is no fault
 	}
 	defer func() { err = errors.Join(err, told.Close()) }()
 	intake := commands.NewIntake(commands.IntakeConfig{

@@ -43,7 +43,7 @@ func newGauges(s *sampler) *gauges {
 		consumerEvents:  desc("consumer_lag_events", "Messages that a consumer group has not done with, and events that are not published.", "group"),
 		consumerSeconds: desc("consumer_lag_seconds", "Age of the oldest event that a consumer group has not done with; 0: it is up to date.", "group"),
 
-		holds:       desc("holds_open", "Orders that hold tickets and are not paid; counted up to 200000."),
+		holds:       desc("holds_open", "Orders that hold tickets and are not paid, of those placed within twice this process' HOLD_TTL; counted up to 200000."),
 		ticketsHeld: desc("tickets_held", "Tickets of all shows that unpaid orders hold."),
 		ticketsSold: desc("tickets_sold", "Tickets of all shows that are sold."),
 		openItems:   desc("open_items", "Open items that nobody has resolved."),

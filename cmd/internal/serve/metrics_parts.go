@@ -26,16 +26,18 @@ func (m *metrics) relay(r *eventstore.Relay) {
 // projection shows what a projection has folded, and what somebody should look at.
 func (m *metrics) projection(name string, tally func() projections.Tally) {
 	labels := prometheus.Labels{"projection": name}
-	for metric, count := range map[string]func(projections.Tally) int64{
-		"folded_total":   func(t projections.Tally) int64 { return t.Folded },
-		"gaps_total":     func(t projections.Tally) int64 { return t.Gaps },
-		"parked_total":   func(t projections.Tally) int64 { return t.Parked },
-		"lost_total":     func(t projections.Tally) int64 { return t.Lost },
-		"restarts_total": func(t projections.Tally) int64 { return t.Restarts },
+	for _, c := range []struct {
+		metric, help string
+		count        func(projections.Tally) int64
+	}{
+		{"folded_total", "Events folded.", func(t projections.Tally) int64 { return t.Folded }},
+		{"gaps_total", "Gaps in streams that were healed from the log.", func(t projections.Tally) int64 { return t.Gaps }},
+		{"parked_total", "Streams parked.", func(t projections.Tally) int64 { return t.Parked }},
+		{"lost_total", "Times that messages were gone before they were read: the read model needs a replay.", func(t projections.Tally) int64 { return t.Lost }},
+		{"restarts_total", "Times that all messages were read again.", func(t projections.Tally) int64 { return t.Restarts }},
 	} {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "boxoffice_projection_" + metric, ConstLabels: labels,
-			Help: "Events folded, gaps healed, streams parked, times that messages were lost or all were read again.",
-		}, func() float64 { return float64(count(tally())) }))
+			Name: "boxoffice_projection_" + c.metric, ConstLabels: labels, Help: c.help,
+		}, func() float64 { return float64(c.count(tally())) }))
 	}
 }

@@ -65,7 +65,7 @@ func (s *service) consumePayments(ctx context.Context, processor *payments.Proce
 	}
 	deadLetters, err := s.single(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // ctx ended, which is no fault
+		return nil // ctx ended, which is no fault
 	}
 	defer func() { err = errors.Join(err, deadLetters.Close()) }()
 	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{

@@ -66,8 +66,8 @@ func TestEveryRoleInAProcessOfItsOwn(t *testing.T) {
 		ids = append(ids, buy("after-"+string(role)))
 		t.Logf("%s killed; an order was complete %s later", role, time.Since(begun).Round(time.Millisecond))
 	}
-	for _, id := range append(ids, first) {
-		if not := api.isAt(id, domain.Completed); not != "" && id != first {
+	for _, id := range ids {
+		if not := api.isAt(id, domain.Completed); not != "" {
 			t.Errorf("%s: %s", id, not)
 		}
 	}

@@ -130,8 +130,15 @@ func TestAWholeOrderOnManagedServers(t *testing.T) {
 	s.mustWebhook(id, "SUCCESS")
 	s.await(id, domain.Completed)
 	o.audit()
-	if v := p.run("verify", []string{"INSTANCE_ID="}, "verify", "--kafka"); v.ends() != 0 {
-		t.Errorf("verify: %s", v.said)
+	for _, args := range [][]string{{"verify", "--kafka"}, {"lag"}, {"dlq", "list"}} {
+		if tool := p.run(args[0], []string{"INSTANCE_ID="}, args...); tool.ends() != 0 {
+			t.Errorf("%s: %s", args, tool.said)
+		}
+	}
+	doctor := p.run("doctor", []string{"INSTANCE_ID="}, "doctor")
+	// The Postgres of the tests does without fsync; nothing else is wrong, and the user need not be told the topics' settings.
+	if code, found := doctor.ends(), doctor.said.String(); code != 1 || strings.Count(found, "fail ") != 1 || !strings.Contains(found, "fail fsync") || strings.Contains(found, kafkaService) {
+		t.Errorf("doctor: exit %d: %s", code, found)
 	}
 	said := s.said.String()
 	if strings.Contains(said, kafkaService) || strings.Contains(said, secretKey) || !strings.Contains(said, `"level":"DEBUG","msg":"request"`) {
