@@ -116,8 +116,6 @@ func (t Traces) named(body []byte) bool {
 
 func (t Traces) within(content any) bool {
 	switch content := content.(type) {
-	case json.Number:
-		return t.words[content.String()]
 	case string:
 		if t.words[content] {
 			return true
@@ -132,12 +130,23 @@ func (t Traces) within(content any) bool {
 		return slices.ContainsFunc(content, t.within)
 	case map[string]any:
 		for key, value := range content {
+			// A number is mostly an amount, whoever's id it is too.
+			if number, is := value.(json.Number); is && t.words[number.String()] && personal(key) {
+				return true
+			}
 			if t.within(key) || t.within(value) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// personal reports whether a member of a delivery may name somebody, by its name.
+func personal(member string) bool {
+	member = strings.ToLower(member)
+	return slices.ContainsFunc([]string{"name", "user", "customer", "buyer", "payer", "client", "account", "phone", "mail"},
+		func(word string) bool { return strings.Contains(member, word) })
 }
 
 // Forget blanks what Trace found: id, e-mail address and name of contacts, and whole deliveries. Deliveries come

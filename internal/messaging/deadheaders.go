@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 )
@@ -21,21 +22,27 @@ const (
 )
 
 // fitHeaders drops headers, the largest first, until the rest fits, and cuts the key. Small ones, such as those
-// of CloudEvents, stay.
-func fitHeaders(headers message.Metadata) {
+// of CloudEvents, stay; of a command no others, see bury.
+func fitHeaders(headers message.Metadata, topic string) {
 	size := func(name string) int { return len(name) + len(headers[name]) }
 	key, keyed := headers[KeyMetadata]
 	delete(headers, KeyMetadata)
 	total, dropped := 0, 0
 	for name := range headers {
+		if topic == CommandsTopic && !impersonal(name) {
+			dropped += size(name)
+			delete(headers, name)
+			continue
+		}
 		total += size(name)
 	}
 	if total > maxDeadHeaders {
 		largest := slices.SortedFunc(maps.Keys(headers), func(a, b string) int { return cmp.Compare(size(b), size(a)) })
 		for _, name := range largest {
-			if total-dropped <= maxDeadHeaders {
+			if total <= maxDeadHeaders {
 				break
 			}
+			total -= size(name)
 			dropped += size(name)
 			delete(headers, name)
 		}
@@ -47,4 +54,9 @@ func fitHeaders(headers message.Metadata) {
 	if dropped > 0 {
 		headers[DeadHeadersCut] = strconv.Itoa(dropped)
 	}
+}
+
+// impersonal reports whether a header says what a command is, and nothing of who sent it.
+func impersonal(name string) bool {
+	return strings.HasPrefix(name, "ce_") || name == "content-type" || name == "traceparent"
 }

@@ -51,4 +51,17 @@ func TestADeadLetterFitsWhateverItsHeadersAre(t *testing.T) {
 			t.Errorf("headers %v", letter.Metadata)
 		}
 	})
+	t.Run("and of a command neither its body nor the sender's own headers", func(t *testing.T) {
+		t.Parallel()
+		in := &sarama.ConsumerMessage{Key: []byte("1"), Value: []byte(`{"customer":{"email":"ana@example.com"}`), Headers: []*sarama.RecordHeader{
+			{Key: []byte("x-user"), Value: []byte("ana@example.com")}, {Key: []byte("ce_type"), Value: []byte("PlaceOrder")},
+		}}
+		letter := deadLetter(in, CommandsTopic, "commands", errors.New("reason"))
+		if len(letter.Payload) != 0 || letter.Metadata["x-user"] != "" || letter.Metadata["ce_type"] != "PlaceOrder" {
+			t.Errorf("kept: %q %v", letter.Payload, letter.Metadata)
+		}
+		if letter.Metadata[DeadCut] != strconv.Itoa(len(in.Value)) || letter.Metadata[DeadHeadersCut] == "" {
+			t.Errorf("what is missing is not told: %v", letter.Metadata)
+		}
+	})
 }

@@ -33,7 +33,7 @@ const (
 func deadLetter(in *sarama.ConsumerMessage, topic, group string, reason error) *message.Message {
 	msg, _ := Marshaler{}.Unmarshal(in) // never fails
 	msg.Metadata.Set(KeyMetadata, string(in.Key))
-	fitHeaders(msg.Metadata)
+	fitHeaders(msg.Metadata, topic)
 	msg.Metadata.Set(DeadPartition, strconv.Itoa(int(in.Partition)))
 	msg.Metadata.Set(DeadOffset, strconv.FormatInt(in.Offset, 10))
 	bury(msg, topic, group, reason)
@@ -64,7 +64,7 @@ func Unsent(msg *message.Message, topic, group string, reason error) *message.Me
 	if _, given := letter.Metadata[KeyMetadata]; !given {
 		letter.Metadata.Set(KeyMetadata, letter.Metadata[subjectMetadata]) // an empty subject is no key, but no reason to stop
 	}
-	fitHeaders(letter.Metadata)
+	fitHeaders(letter.Metadata, topic)
 	bury(letter, topic, group, reason)
 	return letter
 }

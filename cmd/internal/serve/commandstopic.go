@@ -59,12 +59,7 @@ func (s *service) consumeCommands(ctx context.Context, count func(command, resul
 	})
 	router.AddSubscriberDecorators(message.MessageTransformSubscriberDecorator(intake.Line))
 	router.AddMiddleware(messaging.ReportErrors, s.tracer.Begin, buryPanics, middleware.Recoverer)
-	router.AddConsumerHandler("commands topic", messaging.CommandsTopic, subscriber, func(msg *message.Message) error {
-		if err := messaging.Undecodable(msg); err != nil {
-			return err
-		}
-		return intake.Handle(msg)
-	})
+	router.AddConsumerHandler("commands topic", messaging.CommandsTopic, subscriber, intake.Handle)
 	return router.Run(ctx)
 }
 

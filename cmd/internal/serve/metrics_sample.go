@@ -12,6 +12,7 @@ import (
 
 	"boxoffice/eventstore"
 	"boxoffice/internal/messaging"
+	"boxoffice/projections"
 )
 
 // What the whole deployment has in common is sampled in the background, so that a scrape costs the database
@@ -160,16 +161,6 @@ func (s *sampler) count(ctx context.Context) (counts, error) {
 	if err := s.db.GetContext(ctx, &c, countsSQL, since, mostHolds); err != nil {
 		return c, fmt.Errorf("count holds and open items: %w", err)
 	}
-	var parked []struct {
-		Projection string `db:"projection"`
-		Streams    int64  `db:"streams"`
-	}
-	if err := s.db.SelectContext(ctx, &parked, `SELECT projection, count(*) AS streams FROM parked GROUP BY projection`); err != nil {
-		return c, fmt.Errorf("count parked streams: %w", err)
-	}
-	c.parked = map[string]int64{}
-	for _, p := range parked {
-		c.parked[p.Projection] = p.Streams
-	}
-	return c, nil
+	c.parked, err = projections.CountParked(ctx, s.db)
+	return c, err
 }

@@ -42,19 +42,23 @@ func (c client) orderOf(buyer string) string {
 	return order.OrderID
 }
 
-// awaitMails waits until a buyer has got these mails, by the beginning of their subjects.
+// awaitMails waits until a buyer has got these mails, by the beginning of their subjects, and returns the one that is
+// named last. Mails are sent side by side, so those of one moment come in any order.
 func awaitMails(t *testing.T, server *mailtest.Server, buyer string, subjects ...string) mailtest.Mail {
 	t.Helper()
 	var last mailtest.Mail
+	want := slices.Sorted(slices.Values(subjects))
 	eventually(t, fmt.Sprintf("%s got %q", buyer, subjects), func() string {
 		var got []string
 		for _, m := range server.Mails() {
 			if m.To[0] == buyer+"@example.com" {
 				subject, _, _ := strings.Cut(m.Subject, ":")
-				got, last = append(got, subject), m
+				if got = append(got, subject); subject == subjects[len(subjects)-1] {
+					last = m
+				}
 			}
 		}
-		if !slices.Equal(got, subjects) {
+		if slices.Sort(got); !slices.Equal(got, want) {
 			return fmt.Sprintf("%q", got)
 		}
 		return ""
