@@ -22,7 +22,6 @@ type Server struct {
 	Synchronous int               // of them, those that commits wait for
 	Database    string
 	Role        string
-	Superuser   bool
 	Size        int64 // bytes of the database
 	Sessions    int   // of all clients of the server
 }
@@ -31,10 +30,10 @@ type Server struct {
 func Examine(ctx context.Context, db *sqlx.DB, settings ...string) (Server, error) {
 	s := Server{Settings: map[string]string{}}
 	err := db.QueryRowContext(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int, pg_is_in_recovery(),
-		current_database(), current_user, current_setting('is_superuser')::boolean, pg_database_size(current_database()),
+		current_database(), current_user, pg_database_size(current_database()),
 		(SELECT count(*) FROM pg_stat_replication), (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')),
 		(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')`).Scan(
-		&s.Version, &s.VersionNum, &s.Standby, &s.Database, &s.Role, &s.Superuser, &s.Size, &s.Streaming, &s.Synchronous, &s.Sessions)
+		&s.Version, &s.VersionNum, &s.Standby, &s.Database, &s.Role, &s.Size, &s.Streaming, &s.Synchronous, &s.Sessions)
 	if err != nil {
 		return s, fmt.Errorf("ask the server about itself: %w", err)
 	}

@@ -39,6 +39,9 @@ func (h *handler) admit(c *call, route *Route, r *http.Request) (done func(error
 	case route.Who == Gateway:
 		return func(err error) { h.judged(budget, err) }, nil
 	}
+	if _, key := bearer(r); key != "" {
+		h.limits.wrongKey(budget) // who may call without a key is not asked for one, but may try some
+	}
 	if err := h.limits.take(budget); err != nil {
 		return done, err
 	}

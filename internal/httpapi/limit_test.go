@@ -173,6 +173,20 @@ func TestWrongKeysRunOut(t *testing.T) {
 	}
 }
 
+func TestKeysCanNotBeTriedWhereNoneIsAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := limited(t)
+		guess := func() *http.Request { return from(atHome, "GET", "/", "Authorization", "Bearer guess") }
+		if got := count(h, limitBurst+5, guess); got[200] != limitBurst || got[429] != 5 {
+			t.Errorf("guesses got %v", got)
+		}
+		if got := send(h, from(atHome, "GET", "/orders", "Authorization", "Bearer "+limitOperator)).Code; got != http.StatusTooManyRequests {
+			t.Errorf("the right key among guesses got %d", got)
+		}
+	})
+}
+
 func TestStreamsOfAnAddressAreCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -39,6 +40,9 @@ func (k *OperatorKeys) reload(ctx context.Context, file, seen string, log *slog.
 	var entries []keyEntry
 	if err == nil {
 		entries, err = parseOperators(state)
+	}
+	if err == nil && len(entries) == 0 {
+		err = errors.New("it names nobody")
 	}
 	if err != nil {
 		log.ErrorContext(ctx, "operator keys stay as they are", "error", fmt.Errorf("read %s: %w", file, err))
