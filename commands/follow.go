@@ -58,7 +58,9 @@ func (w *Writer) tend(ctx context.Context) {
 		for {
 			indexed, err := w.store.IndexRequests(ctx, head, indexPage)
 			if err != nil {
-				w.log.Warn("index of requests falls behind", "error", err)
+				if ctx.Err() == nil { // else the writer ends, and whoever comes next goes on
+					w.log.Warn("index of requests falls behind", "error", err)
+				}
 				return
 			}
 			w.indexed.Store(indexed)

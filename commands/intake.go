@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -38,6 +39,7 @@ type Refusal struct {
 	Code      domain.Code
 	Detail    string // one sentence for people
 	At        time.Time
+	Asked     [sha256.Size]byte // of the message's type and body: what only a true repeat has in common
 }
 
 // Results that Count hears of, besides the codes of refusals.
@@ -118,7 +120,7 @@ func passes(err error) bool {
 
 // refuse tells of a refusal.
 func (i *Intake) refuse(ctx context.Context, w wish, r *domain.Rejection) error {
-	refusal := Refusal{Reference: w.reference, Code: r.Code, Detail: r.Detail, At: i.Door.Now()}
+	refusal := Refusal{Reference: w.reference, Code: r.Code, Detail: r.Detail, At: i.Door.Now(), Asked: w.asked}
 	switch c := w.command.(type) {
 	case domain.PlaceOrder:
 		refusal.ShowID = c.ShowID

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,6 +39,7 @@ type wish struct {
 	reference Reference
 	command   domain.Command
 	origin    Origin
+	asked     [sha256.Size]byte // of its type and body
 	refused   *domain.Rejection // it need not be sent to know the answer
 }
 
@@ -67,6 +69,7 @@ func (i *Intake) read(msg *message.Message) (w wish, err error) {
 	if len(msg.Payload) > httpapi.DefaultMaxBody {
 		return w, fmt.Errorf("the body has %d bytes, at most %d", len(msg.Payload), httpapi.DefaultMaxBody)
 	}
+	w.asked = sha256.Sum256(append([]byte(w.kind+" "), msg.Payload...))
 	w.origin = Origin{
 		Actor: actorCustomer, Causation: w.reference.String(), Trace: traceparent(msg.Metadata.Get(traceHeader)),
 	}

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"reflect"
@@ -283,6 +284,7 @@ func TestWhatBecomesOfACommand(t *testing.T) {
 				return
 			}
 			c.refusal.At = time.Unix(1, 0)
+			c.refusal.Asked = sha256.Sum256([]byte(c.msg.Metadata["ce_type"] + " " + string(c.msg.Payload)))
 			if len(d.refusals) != 1 || d.refusals[0] != *c.refusal {
 				t.Errorf("announced %+v, want %+v", d.refusals, *c.refusal)
 			}

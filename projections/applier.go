@@ -25,6 +25,7 @@ type Applier struct {
 
 	mu     sync.Mutex
 	claims map[place]checkpoint // stored, as far as this process knows
+	head   int64                // the highest position that the log is known to have
 	tally  Tally
 	own    ownRound // of trying parked streams again
 }
@@ -103,23 +104,14 @@ func (a *Applier) Apply(ctx context.Context, topic string, partition int32, batc
 	if len(batch) == 0 {
 		return nil
 	}
+	events, foreign, err := a.eventsOf(ctx, at, batch)
+	if err != nil {
+		return fmt.Errorf("apply to %s: %w", a.projection.Definition().Name, err)
+	}
 	next := stored
 	next.next = batch[len(batch)-1].Offset + 1
-	events := make([]eventstore.Recorded, 0, len(batch))
-	var foreign int64
-	for _, m := range batch {
-		if m.Message == nil {
-			continue // of a stream that this projection does not look at
-		}
-		e, err := eventstore.FromMessage(m.Message)
-		if err != nil {
-			foreign++
-			a.log.WarnContext(ctx, "message is no event and is passed over", "topic", topic, "partition", partition,
-				"offset", m.Offset, "error", err)
-			continue
-		}
+	for _, e := range events {
 		next.position = max(next.position, e.Position)
-		events = append(events, e)
 	}
 	f, err := a.foldAndWrite(ctx, stored, next, events, nil)
 	if refused(err) {

@@ -225,7 +225,9 @@ func TestAnEventThatTheLogDoesNotHaveIsParked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id := orderNumber(1)
+	w.append(t, placed(orderNumber(2), 1))
 	foreign := stored(t, domain.OrderStream(id), 7, confirmed(id))
+	foreign.Position = w.head.Position
 	a := w.applier(OrderStatus())
 	start(t, a, ordersPlace, 0, 0)
 	apply(t, a, ordersPlace, w.messages(ordersPlace, foreign))

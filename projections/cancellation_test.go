@@ -32,10 +32,17 @@ func TestWhatACancellationWouldDo(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got %+v %v, want %+v", got, err, want)
 	}
+	t.Run("its numbers agree when the show is ahead of the orders", func(t *testing.T) {
+		s.happens(t, held(7, totals(10, 1, 7)))
+		got, err := s.queries.Cancellation(t.Context(), 7)
+		if err != nil || got.Version != 3 || got.Orders != want.Orders || got.Tickets != want.Tickets || got.Refund != want.Refund {
+			t.Errorf("got %+v %v", got, err)
+		}
+	})
 	t.Run("a show without orders has nothing to give back", func(t *testing.T) {
 		s.happens(t, created(9, 5))
 		got, err := s.queries.Cancellation(t.Context(), 9)
-		if err != nil || got.Orders != (views.CanceledOrders{}) || got.Refund != rupiah(0) {
+		if err != nil || got.Orders != (views.CanceledOrders{}) || got.Tickets != (views.CanceledStock{}) || got.Refund != rupiah(0) {
 			t.Errorf("got %+v %v", got, err)
 		}
 	})

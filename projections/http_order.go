@@ -36,10 +36,11 @@ func (q *Queries) getOrder(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var row Row[OrderState]
+	whole := q.mayRead(r, id)
 	if past {
 		row, err = q.orderAt(r.Context(), id, at)
 	} else {
-		row, err = q.awaitOrder(w, r, id, version, position)
+		row, err = q.awaitOrder(w, r, wanted{orderID: id, version: version, position: position, whole: whole})
 	}
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func (q *Queries) getOrder(w http.ResponseWriter, r *http.Request) error {
 		return httpapi.NotFound("order")
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	if !q.mayRead(r, id) {
+	if !whole {
 		return httpapi.JSON(w, http.StatusOK, views.Stranger{OrderID: id, Status: row.State.Status, Version: row.Version})
 	}
 	all, err := q.orderViews(r.Context(), []Row[OrderState]{row})
@@ -88,6 +89,11 @@ func (q *Queries) orderAt(ctx context.Context, id string, at time.Time) (Row[Ord
 	if err != nil {
 		return Row[OrderState]{}, err
 	}
+	return q.orderUpTo(ctx, id, position)
+}
+
+// orderUpTo folds an order as it was at a position of the log; version 0 if it was not there yet.
+func (q *Queries) orderUpTo(ctx context.Context, id string, position int64) (Row[OrderState], error) {
 	events, err := q.store.ReadStream(ctx, domain.OrderStream(id), 0, maxOrderEvents)
 	if err != nil {
 		return Row[OrderState]{}, err

@@ -171,6 +171,56 @@ func TestReadsThatWait(t *testing.T) {
 	})
 }
 
+func TestAnOrderThatTheReadModelDoesNotShowYet(t *testing.T) {
+	t.Parallel()
+	s, id, parkedID := newSite(t), orderNumber(1), orderNumber(2)
+	path, token := "/orders/"+id, s.secrets.OrderToken(id)
+	events := s.append(t, placed(id, 2))
+	s.appendRaw(t, domain.OrderStream(parkedID), raw("OrderPlaced", 1, `{"orderId":7}`))
+	t.Run("is not there for a stranger, at once", func(t *testing.T) {
+		answer := s.get(t, path)
+		wantStatus(t, answer, http.StatusNotFound)
+		if answer.Header().Get("Stale") != "" {
+			t.Error("it waited")
+		}
+	})
+	t.Run("is not there for an operator either if the log does not have it, at once", func(t *testing.T) {
+		answer := s.asOperator(t, "/orders/"+orderNumber(9))
+		wantStatus(t, answer, http.StatusNotFound)
+		if answer.Header().Get("Stale") != "" {
+			t.Error("it waited")
+		}
+	})
+	t.Run("is told from the log when its buyer and operators have waited in vain", func(t *testing.T) {
+		answers := make(chan *httptest.ResponseRecorder, 2)
+		begun := time.Now()
+		go func() { answers <- s.get(t, path, "Order-Token", token) }()
+		go func() { answers <- s.asOperator(t, path) }()
+		for range 2 {
+			answer := <-answers
+			if order := must[views.Order](t, answer); order.Status != domain.Pending || order.Version != 1 || order.Quantity != 2 {
+				t.Errorf("got %+v", order)
+			}
+			if took := time.Since(begun); answer.Header().Get("Stale") != "true" || took < maxWait {
+				t.Errorf("Stale %q after %s", answer.Header().Get("Stale"), took)
+			}
+		}
+	})
+	t.Run("is not there if the log's event can't be read", func(t *testing.T) {
+		wantStatus(t, s.asOperator(t, "/orders/"+parkedID), http.StatusNotFound)
+	})
+	t.Run("is waited for by its buyer", func(t *testing.T) {
+		answered := make(chan *httptest.ResponseRecorder, 1)
+		go func() { answered <- s.get(t, path, "Order-Token", token) }()
+		eventually(t, func() bool { return len(s.queries.waiters) == 1 })
+		s.project(t, events...)
+		answer := <-answered
+		if order := must[views.Order](t, answer); order.Version != 1 || answer.Header().Get("Stale") != "" {
+			t.Errorf("got %+v, Stale %q", order, answer.Header().Get("Stale"))
+		}
+	})
+}
+
 func TestAnOrderAsItWas(t *testing.T) {
 	t.Parallel()
 	s, id := newSite(t), orderNumber(1)

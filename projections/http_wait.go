@@ -2,6 +2,8 @@ package projections
 
 import (
 	"context"
+	"errors"
+	"math"
 	"net/http"
 	"time"
 
@@ -35,18 +37,27 @@ type wanted struct {
 	position int64 // of the log
 	reached  bool  // the log has the position, and version covers it
 	version  int64 // of the order
+	whole    bool  // for its buyer or an operator, who may know of it before the read model does
 }
 
 // awaitOrder reads an order's row, at version 0 if there is none. It waits until the row shows a version of
-// the order and what the order was at a position of the log, or marks the answer as stale.
-func (q *Queries) awaitOrder(w http.ResponseWriter, r *http.Request, id string, version, position int64) (Row[OrderState], error) {
+// the order and what the order was at a position of the log, or marks the answer as stale. Who may see all of an
+// order that the log has never reads that there is none: after the waiting it is folded from the log.
+func (q *Queries) awaitOrder(w http.ResponseWriter, r *http.Request, want wanted) (Row[OrderState], error) {
 	ctx := r.Context()
-	rows, err := loadOrders(ctx, q.db, []string{id})
+	rows, err := loadOrders(ctx, q.db, []string{want.orderID})
 	if err != nil {
 		return Row[OrderState]{}, err
 	}
-	row, want := rows[id], wanted{orderID: id, position: position, version: version}
-	if want.reached = row.Position >= position; !want.reached {
+	row := rows[want.orderID]
+	if want.whole && row.Version == 0 {
+		written, err := q.store.VersionAt(ctx, domain.OrderStream(want.orderID), math.MaxInt64)
+		if err != nil {
+			return Row[OrderState]{}, err
+		}
+		want.version = max(want.version, min(written, 1))
+	}
+	if want.reached = row.Position >= want.position; !want.reached {
 		if err := q.reach(ctx, &want); err != nil {
 			return Row[OrderState]{}, err
 		}
@@ -61,10 +72,17 @@ func (q *Queries) awaitOrder(w http.ResponseWriter, r *http.Request, id string, 
 			return Row[OrderState]{}, err
 		}
 	}
-	if !fresh {
-		w.Header().Set(staleHeader, "true")
+	if fresh {
+		return row, nil
 	}
-	return row, nil
+	w.Header().Set(staleHeader, "true")
+	if want.whole && row.Version == 0 {
+		row, err = q.orderUpTo(ctx, want.orderID, math.MaxInt64)
+		if errors.Is(err, ErrPoison) {
+			return Row[OrderState]{}, nil // it is parked, which is told elsewhere
+		}
+	}
+	return row, err
 }
 
 // awaitRow waits for at most maxWait until a row shows what is wanted, and reports whether it does. The row

@@ -345,7 +345,9 @@ func TestAnEventThatIsTooLargeForItsTopicIsReadFromTheLog(t *testing.T) {
 	if row := w.order(t, id); row.Version != 2 || row.State.Payment.QR == "" {
 		t.Errorf("the row is %+v", row)
 	}
-	forged := w.messages(ordersPlace, stored(t, domain.OrderStream(id), 3, completed(id, 1)))
+	unknown := stored(t, domain.OrderStream(id), 3, completed(id, 1))
+	unknown.Position = w.head.Position
+	forged := w.messages(ordersPlace, unknown)
 	forged[0].Message = eventstore.WithoutData(forged[0].Message)
 	apply(t, a, ordersPlace, forged)
 	if parked := w.parked(t); len(parked) != 1 || parked[0].Version != 3 {

@@ -58,7 +58,9 @@ func topicReader(k config.Kafka) (verify.TopicReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, topic string, fn func(*message.Message) error) error {
-		return messaging.ReadTopic(ctx, cfg, topic, func(_ int32, m messaging.Message) error { return fn(m.Message) })
+	return func(ctx context.Context, topic string, fn func(int32, int64, *message.Message) error) error {
+		return messaging.ReadTopic(ctx, cfg, topic, func(partition int32, m messaging.Message) error {
+			return fn(partition, m.Offset, m.Message)
+		})
 	}, nil
 }

@@ -31,8 +31,12 @@ parked/PROJECTION/STREAM or dead/PARTITION/OFFSET.`,
   boxoffice dlq show parked/order_status/order-ORDER-20250205-338aa78d
   boxoffice dlq retry --all
   boxoffice dlq discard dead/3/17 --reason "test message of a partner"`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		// The flags are those of its commands: with a mistyped one they are not what is wrong.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return c.misused("there is no command %q: list, show, retry or discard", args[0])
+			}
 			return c.misused("say what to do: list, show, retry or discard")
 		},
 	}
@@ -105,6 +109,8 @@ type depot struct {
 	db    *sqlx.DB
 	store *eventstore.Store
 	kafka messaging.Config
+	// locked is the session that holds the lock; nil: it was not asked for.
+	locked *sqlx.Conn
 }
 
 // openDepot finds the servers; Kafka's address is asked for only where dead letters are meant.
@@ -128,10 +134,20 @@ func (c *cli) openDepot(cmd *cobra.Command, letters bool) (d *depot, err error) 
 	return d, nil
 }
 
-func (d *depot) close() error { return d.db.Close() }
+func (d *depot) close() error {
+	if d.locked == nil {
+		return d.db.Close()
+	}
+	// The session ends with the pool, and the lock with the session.
+	return errors.Join(d.locked.Close(), d.db.Close())
+}
 
-// errUnknown: nothing stands aside under an ID.
-var errUnknown = errors.New("nothing stands aside under this ID")
+var (
+	// errUnknown: nothing stands aside under an ID.
+	errUnknown = errors.New("nothing stands aside under this ID")
+	// errHandled: what stood aside was sent again or discarded. It is in the tree of errUnknown.
+	errHandled = fmt.Errorf("was sent again or discarded before: %w", errUnknown)
+)
 
 // parked finds a parked stream. Errors: errUnknown.
 func (d *depot) parked(ctx context.Context, id aside) (projections.Parked, error) {
@@ -142,7 +158,7 @@ func (d *depot) parked(ctx context.Context, id aside) (projections.Parked, error
 	return p, err
 }
 
-// letter finds a dead letter that nobody has sent again or discarded. Errors: errUnknown.
+// letter finds a dead letter that nobody has sent again or discarded. Errors: errUnknown, errHandled.
 func (d *depot) letter(ctx context.Context, id aside) (messaging.DeadLetter, error) {
 	l, err := messaging.ReadDeadLetter(ctx, d.kafka, id.partition, id.offset)
 	if errors.Is(err, messaging.ErrNoMessage) {
@@ -153,7 +169,7 @@ func (d *depot) letter(ctx context.Context, id aside) (messaging.DeadLetter, err
 	}
 	done, err := projections.LettersDone(ctx, d.db, []projections.Letter{placeOf(l)})
 	if err == nil && done[placeOf(l)] {
-		err = fmt.Errorf("%s was sent again or discarded: %w", id, errUnknown)
+		err = fmt.Errorf("%s %w", id, errHandled)
 	}
 	return l, err
 }

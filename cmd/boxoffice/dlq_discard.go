@@ -24,7 +24,7 @@ func (c *cli) dlqDiscard() *cobra.Command {
 		Short: "Give something up that stands aside, for a reason that the log keeps",
 		Long: `Writes a StreamDiscarded event with the reason. A read model goes on without the stream from the event that
 stopped it: its row stays as it was, also when the read model is built again. The log itself keeps everything,
-and so do other read models. A dead letter is not listed any more.`,
+and so do other read models. A dead letter is not listed any more. Exit 4 while somebody else retries or discards.`,
 		Example: `  boxoffice dlq discard parked/order_status/order-ORDER-20250205-338aa78d --reason "written by hand" --by ana
   boxoffice dlq discard dead/3/17 --reason "test message of a partner"`,
 		Args: cobra.ExactArgs(1),
@@ -44,6 +44,9 @@ and so do other read models. A dead letter is not listed any more.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
+			if err := d.lock(cmd.Context(), c.hostname); err != nil {
+				return err
+			}
 			command, err := d.discarding(cmd.Context(), ids[0])
 			if err != nil {
 				return err

@@ -25,6 +25,9 @@ const (
 	maxNewest   = 100_000
 )
 
+// untold stands for what a dead letter does not say of itself, because somebody else wrote it.
+const untold = "unknown"
+
 // asideView is something that stands aside, as --json prints it.
 type asideView struct {
 	ID     string    `json:"id"`
@@ -239,7 +242,7 @@ func (c *cli) tellPage(page asidePage, asJSON bool) error {
 	}
 	out := bufio.NewWriter(c.stdout)
 	for _, v := range page.Items {
-		fmt.Fprintf(out, "%s  %s  %s  %s\n", v.ID, v.At.Format("2006-01-02T15:04:05Z"), printable(v.what()), shortened(v.Reason))
+		fmt.Fprintf(out, "%s  %s  %s  %s\n", v.ID, v.At.Format("2006-01-02T15:04:05Z"), printable(v.what()), shortened(cmp.Or(v.Reason, untold)))
 	}
 	if err := written(out.Flush()); err != nil {
 		return err
@@ -256,7 +259,7 @@ func (v asideView) what() string {
 	case v.kind() == "dead" && v.Group == messaging.RelayGroup:
 		return "unsent to " + v.Topic
 	case v.kind() == "dead":
-		return "of " + v.Group + " from " + v.Topic
+		return "of " + cmp.Or(v.Group, untold) + " from " + cmp.Or(v.Topic, untold)
 	case v.Type == "":
 		return "from version " + strconv.FormatInt(v.Version, 10) + " on"
 	default:

@@ -23,6 +23,8 @@ type asideOutcome struct {
 const (
 	wentOn    = "retried"   // it is done, or on its way again
 	staysPut  = "stays"     // it can't be gone on with
+	handled   = "handled"   // it was sent again or discarded before
+	notThere  = "unknown"   // nothing stands aside under the ID: it went on before, or there never was such a thing
 	discarded = "discarded" // given up
 )
 
@@ -34,7 +36,8 @@ func (c *cli) dlqRetry() *cobra.Command {
 		Short: "Go on with parked streams from the log, and send dead letters again",
 		Long: `A parked stream is folded from the log by this program, from the event that stopped it; if that fails again
 it stays parked, with the new reason. A dead letter's message is sent to the topic it came from again, as it was.
-It prints what became of each; exit 1 if anything stays aside.`,
+It prints what became of each; exit 1 if anything stays aside, or does not stand aside any more,
+exit 4 while somebody else retries or discards.`,
 		Example: `  boxoffice dlq retry parked/order_status/order-ORDER-20250205-338aa78d
   boxoffice dlq retry dead/3/17 dead/3/18
   boxoffice dlq retry --all --parked`,
@@ -58,6 +61,9 @@ It prints what became of each; exit 1 if anything stays aside.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
+			if err := d.lock(cmd.Context(), c.hostname); err != nil {
+				return err
+			}
 			r := retries{cli: c, depot: d, json: asJSON}
 			defer func() { err = errors.Join(err, r.close()) }()
 			if all {
@@ -81,6 +87,7 @@ type retries struct {
 	json      bool
 	publisher *messaging.Publisher // opened for the first letter
 	stay      int
+	gone      int // of which nothing stands aside
 }
 
 func (r *retries) close() error {
@@ -134,8 +141,13 @@ func (r *retries) each(ctx context.Context, ids []aside) error {
 }
 
 func (r *retries) result() error {
-	if r.stay > 0 {
+	switch {
+	case r.stay > 0 && r.gone > 0:
+		return fmt.Errorf("%d stay aside, %d were handled before or are not known", r.stay, r.gone)
+	case r.stay > 0:
 		return fmt.Errorf("%d stay aside", r.stay)
+	case r.gone > 0:
+		return fmt.Errorf("%d were handled before or are not known", r.gone)
 	}
 	return nil
 }
@@ -150,9 +162,16 @@ func (r *retries) one(ctx context.Context, id aside) error {
 	what := wentOn
 	detail, err := try(ctx, id)
 	_, stays := errors.AsType[staysError](err)
-	if stays || errors.Is(err, errUnknown) || errors.Is(err, messaging.ErrNotRetryable) {
+	switch {
+	case stays || errors.Is(err, messaging.ErrNotRetryable):
 		r.stay++
 		what, detail, err = staysPut, err.Error(), nil
+	case errors.Is(err, errHandled):
+		r.gone++
+		what, detail, err = handled, "was sent again or discarded before", nil
+	case errors.Is(err, errUnknown):
+		r.gone++
+		what, detail, err = notThere, errUnknown.Error(), nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)

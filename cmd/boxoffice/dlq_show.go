@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -122,7 +123,7 @@ func (w asideWhole) text() string {
 	}
 	line("id", "%s", w.ID)
 	line("aside", "since %s", w.At.Format("2006-01-02T15:04:05.000Z"))
-	line("reason", "%s", w.Reason)
+	line("reason", "%s", cmp.Or(w.Reason, untold))
 	if w.kind() == "dead" {
 		line("what", "%s", w.what())
 		if w.Partition != nil {

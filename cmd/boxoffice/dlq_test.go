@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,8 +223,12 @@ func TestDlqRetriesWhatStandsAside(t *testing.T) {
 	}
 	environ, cfg := withLetters(t, environ, deadCommand(`{"n":0}`), deadCommand(`{"n":1}`))
 	r := runs(t, environ, "dlq", "retry", "parked/availability/show-9", "dead/0/7", "dead/0/1").must(t, exitFault)
-	if strings.Count(r.stdout, "stays: ") != 2 || !strings.Contains(r.stdout, "dead/0/1  retried: sent to commands-topic again") || !strings.Contains(r.stderr, "2 stay aside") {
+	if strings.Count(r.stdout, "unknown: nothing stands aside") != 2 || !strings.Contains(r.stdout, "dead/0/1  retried: sent to commands-topic again") || !strings.Contains(r.stderr, ": 2 were handled before or are not known") {
 		t.Errorf("it prints %s and says %s", r.stdout, r.stderr)
+	}
+	r = runs(t, environ, "dlq", "retry", "dead/0/1").must(t, exitFault)
+	if !strings.Contains(r.stdout, "dead/0/1  handled: was sent again") || strings.Contains(r.stderr, "stay") || !strings.Contains(r.stderr, "1 were handled before") {
+		t.Errorf("a second time it prints %s and says %s", r.stdout, r.stderr)
 	}
 	r = runs(t, environ, "dlq", "retry", "--all", "--json").must(t, exitFault)
 	outcomes := map[string]string{}
@@ -258,6 +263,63 @@ func TestDlqRetriesWhatStandsAside(t *testing.T) {
 	}
 	if r := runs(t, environ, "dlq", "retry", "--all").must(t, exitOK); r.stdout != "" {
 		t.Errorf("with nothing to do it prints %s", r.stdout)
+	}
+}
+
+func TestOneAtATimeRetriesOrDiscards(t *testing.T) {
+	t.Parallel()
+	environ, db := parkedLog(t)
+	environ, cfg := withLetters(t, environ, deadCommand(`{"n":0}`))
+	conn, err := db.Connx(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(t.Context(), `SELECT set_config('application_name', 'ana at the box', false), pg_advisory_lock($1)`, dlqLock); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"dlq", "retry", "--all"}, {"dlq", "retry", "dead/0/0"}, {"dlq", "discard", parkedShow, "--reason", "x"}} {
+		if r := runs(t, environ, args...).must(t, exitHeld); r.stdout != "" || !strings.Contains(r.stderr, "ana at the box") {
+			t.Errorf("%v prints %s and says %s", args, r.stdout, r.stderr)
+		}
+	}
+	if _, err := conn.ExecContext(t.Context(), `SELECT pg_advisory_unlock($1)`, dlqLock); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("so that a letter is sent once", func(t *testing.T) {
+		const at = 6
+		var all sync.WaitGroup
+		results := make([]result, at)
+		for i := range results {
+			all.Go(func() { results[i] = runs(t, environ, "dlq", "retry", "dead/0/0") })
+		}
+		all.Wait()
+		sent, went := 0, 0
+		for _, r := range results {
+			if r.code == exitOK {
+				went++
+			} else if r.code == exitHeld && !strings.Contains(r.stderr, "on test (boxoffice dlq)") && !strings.Contains(r.stderr, "just ended") {
+				t.Errorf("it does not name the holder: %s", r.stderr)
+			}
+		}
+		err := messaging.ReadTopic(t.Context(), cfg, messaging.CommandsTopic, func(int32, messaging.Message) error { sent++; return nil })
+		if err != nil || sent != 1 || went != 1 {
+			t.Errorf("%d sent it, %d times it came, %v: %+v", went, sent, err, results)
+		}
+	})
+}
+
+func TestALetterOfSomebodyElseIsCalledUnknown(t *testing.T) {
+	t.Parallel()
+	environ, _, _ := soldShow(t)
+	letter := message.NewMessage("x", []byte("hello"))
+	letter.Metadata.Set(messaging.KeyMetadata, "x")
+	environ, _ = withLetters(t, environ, letter)
+	if r := runs(t, environ, "dlq", "list").must(t, exitOK); !strings.Contains(r.stdout, "of unknown from unknown  unknown\n") {
+		t.Errorf("it prints %s", r.stdout)
+	}
+	if r := runs(t, environ, "dlq", "show", "dead/0/0").must(t, exitOK); !strings.Contains(r.stdout, "reason    unknown\n") {
+		t.Errorf("it shows %s", r.stdout)
 	}
 }
 

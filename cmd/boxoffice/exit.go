@@ -17,13 +17,13 @@ import (
 	"boxoffice/cmd/internal/config"
 )
 
-// The exit codes, as the outside contract gives them. Code 4, somebody else holds the lock, comes with
-// the commands that take one.
+// The exit codes, as the outside contract gives them.
 const (
 	exitOK          = 0
 	exitFault       = 1
 	exitUsage       = 2
 	exitDiffers     = 3
+	exitHeld        = 4
 	exitUnreachable = 5
 	exitInterrupted = 130
 )
@@ -58,6 +58,7 @@ func written(err error) error {
 func (c *cli) end(ctx context.Context, command string, err error) int {
 	var gone *unreachable
 	var unwritten *outputError
+	var held *heldError
 	switch {
 	case err == nil:
 		return exitOK
@@ -84,6 +85,9 @@ func (c *cli) end(ctx context.Context, command string, err error) int {
 	case errors.Is(err, config.ErrNoDemo):
 		c.say("%s: %v\nStart one: go run ./cmd/demo --data %s", command, err, c.data)
 		return exitUnreachable
+	case errors.As(err, &held):
+		c.say("%s: %v\nTry again when that has ended.", command, err)
+		return exitHeld
 	case errors.As(err, &unwritten):
 		c.say("%s: %v", command, err)
 		return exitFault

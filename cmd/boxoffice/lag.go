@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,8 @@ func (c *cli) lag() *cobra.Command {
 		Long: `Tells for each reader of the log up to which position it has read everything, how many events it has not
 read, and how old the oldest of them is. Events that the relay has not published count for all that come
 after it. The relay and projections are measured by their checkpoints in Postgres, consumers by the offsets
-that their groups have committed. Exit 5 if a server can't be reached; what the other one says is printed.`,
+that their groups have committed. Exit 5 if a server can't be reached; what the other one says is printed, and
+what is not known without Kafka is called unknown.`,
 		Example: `  boxoffice lag
   boxoffice lag --watch --data .boxoffice
   boxoffice lag --json | jq '.readers[] | select(.events > 0)'`,
@@ -155,6 +157,19 @@ func lagText(v lagView) string {
 	}
 	if v.DeadLetters != nil {
 		fmt.Fprintf(&b, "%-12s %-14s %12s %10d\n", "dead letters", "", "", *v.DeadLetters)
+	}
+	if v.Kafka != "" {
+		unknown := func(kind, reader, position, behind string) {
+			fmt.Fprintf(&b, "%-12s %-14s %12s %10s %10s\n", kind, reader, position, untold, behind)
+		}
+		for _, kind := range []serve.ReaderKind{serve.ProjectionReader, serve.ConsumerReader} {
+			if !slices.ContainsFunc(v.Readers, func(l lagLine) bool { return l.Kind == kind }) {
+				unknown(string(kind), "all", untold, untold)
+			}
+		}
+		if v.DeadLetters == nil {
+			unknown("dead letters", "", "", "")
+		}
 	}
 	b.WriteByte('\n')
 	return b.String()

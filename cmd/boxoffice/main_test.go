@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jmoiron/sqlx"
 
 	"boxoffice/cmd/internal/config"
@@ -18,6 +19,7 @@ import (
 	"boxoffice/eventstore"
 	"boxoffice/internal/devstack"
 	"boxoffice/internal/messaging"
+	"boxoffice/projections/verify"
 )
 
 func TestMain(m *testing.M) { devstack.Main(m) }
@@ -329,8 +331,22 @@ func TestVerifyComparesTheTopics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	stray := message.NewMessage("stray", []byte("{}"))
+	stray.Metadata.Set(messaging.KeyMetadata, "x")
+	if err := publisher.Publish(messaging.OrdersTopic, stray); err != nil {
+		t.Fatal(err)
+	}
 	if err := publisher.Close(); err != nil {
 		t.Fatal(err)
+	}
+	r = runs(t, environ, "verify", "--kafka", "--json").must(t, exitOK)
+	var report verify.Report
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || report.Topics.Foreign != 1 || len(report.Foreign) != 1 {
+		t.Fatalf("it prints %s: %v", r.stdout, err)
+	}
+	f := report.Foreign[0]
+	if place := fmt.Sprintf("%s/%d at offset %d: ", messaging.OrdersTopic, f.Partition, f.Offset); !strings.Contains(r.stderr, place) || !strings.Contains(r.stderr, "warning: 1 message") {
+		t.Errorf("it does not name %s: %s", place, r.stderr)
 	}
 	if r := runs(t, environ, "verify", "--kafka").must(t, exitOK); !strings.Contains(r.stdout, "topics  3 events, 0 repeats") {
 		t.Errorf("it prints %s", r.stdout)

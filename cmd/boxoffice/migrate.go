@@ -38,7 +38,7 @@ log it may INSERT and SELECT. The role must exist.`,
 				return err
 			}
 			address := tools.MigrateDatabaseURL
-			if address == "" || c.data != "" {
+			if address == "" {
 				address = tools.DatabaseURL
 			}
 			if grantTo == "" {

@@ -35,6 +35,8 @@ Every process answers beside its metrics, whatever its roles: without --url that
 					return err
 				}
 				address = metrics
+			} else if err := config.CheckURL(address); err != nil {
+				return c.misused("--url: %q %w", address, err)
 			}
 			return c.askReady(cmd.Context(), address)
 		},

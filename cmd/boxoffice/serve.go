@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"log/slog"
 	"os"
 
@@ -25,9 +24,9 @@ environment, and every variable is also a flag: boxoffice help environment.`,
   boxoffice serve --roles relay,projections --no-migrate`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			parsed, wrong := config.ParseRoles(roles)
+			parsed, _ := config.ParseRoles(roles) // Load says what is wrong with them, among all else
 			cfg, err := config.Load(config.Source{Environ: c.environ, Flags: cmd.Flags(), Hostname: c.hostname, Roles: parsed})
-			if err := errors.Join(wrong, err); err != nil {
+			if err != nil {
 				return err
 			}
 			cfg.MigrateAtStart = !noMigrate

@@ -16,6 +16,9 @@ func TestWrongUsageIsToldInWords(t *testing.T) {
 		{"events --from x", `--from: "x" is not a whole number`},
 		{"events --follow=perhaps", `--follow: "perhaps" is not true or false`},
 		{"events --form 3", `there is no flag --form`},
+		{"dlq lsit --data x", `there is no command "lsit"`},
+		{"ready --url foo", `--url: "foo" is not a URL`},
+		{"ready --url ftp://box.example", `--url: `},
 		{"completion", "arg"},
 		{"completion tcsh", `"tcsh"`},
 		{"forget", "arg"},
@@ -27,6 +30,37 @@ func TestWrongUsageIsToldInWords(t *testing.T) {
 				t.Errorf("it says %s%s", r.stdout, r.stderr)
 			}
 		})
+	}
+}
+
+func TestAWrongRoleIsToldOnce(t *testing.T) {
+	t.Parallel()
+	for _, roles := range []string{"cook", "", "api,api"} {
+		r := runs(t, nil, "serve", "--roles", roles).must(t, exitUsage)
+		if strings.Count(r.stderr, "  --roles: ") != 1 {
+			t.Errorf("%q: it says %s", roles, r.stderr)
+		}
+	}
+}
+
+func TestLagMarksWhatIsNotKnownWithoutKafka(t *testing.T) {
+	t.Parallel()
+	environ, _, _ := soldShow(t)
+	r := runs(t, environ, "lag", "--kafka-brokers", closedAddress(t)).must(t, exitUnreachable)
+	lines := map[string]string{}
+	for line := range strings.Lines(r.stdout) {
+		if words := strings.Fields(line); len(words) > 1 {
+			lines[words[0]] = strings.Join(words[1:], " ")
+		}
+	}
+	want := map[string]string{"projection": "all unknown unknown unknown", "consumer": "all unknown unknown unknown", "dead": "letters unknown"}
+	for kind, rest := range want {
+		if lines[kind] != rest {
+			t.Errorf("of %s it says %q:\n%s", kind, lines[kind], r.stdout)
+		}
+	}
+	if !strings.HasPrefix(lines["relay"], "relay ") {
+		t.Errorf("what Postgres knows is not there:\n%s", r.stdout)
 	}
 }
 

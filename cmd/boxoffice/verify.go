@@ -93,6 +93,12 @@ func (c *cli) tell(r verify.Report, asJSON bool) error {
 	} else if _, err := io.WriteString(c.stdout, reportText(r)); err != nil {
 		return written(err)
 	}
+	if r.Topics != nil && r.Topics.Foreign > 0 {
+		c.say("boxoffice verify: warning: %d messages on the event topics are no events of the log, and are passed over", r.Topics.Foreign)
+		for _, f := range r.Foreign {
+			c.say("  %s/%d at offset %d: %s", f.Topic, f.Partition, f.Offset, printable(f.Detail))
+		}
+	}
 	if r.Ok() {
 		return nil
 	}

@@ -192,8 +192,10 @@ func (d *running) verify() int64 {
 	kafka := messaging.Config{Brokers: d.about.KafkaBrokers}
 	report, err := verify.Run(d.t.Context(), db, verify.Config{
 		Wait: 2 * endLimit,
-		Topics: func(ctx context.Context, topic string, fn func(*message.Message) error) error {
-			return messaging.ReadTopic(ctx, kafka, topic, func(_ int32, m messaging.Message) error { return fn(m.Message) })
+		Topics: func(ctx context.Context, topic string, fn func(int32, int64, *message.Message) error) error {
+			return messaging.ReadTopic(ctx, kafka, topic, func(partition int32, m messaging.Message) error {
+				return fn(partition, m.Offset, m.Message)
+			})
 		},
 	})
 	if err != nil || !report.Ok() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"boxoffice/cmd/internal/config"
 	"boxoffice/cmd/internal/serve"
 )
 
@@ -67,6 +68,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("%w: %q is not expected", errUsage, flags.Arg(0))
+	}
+	if err := config.CheckAddress(o.addr); err != nil {
+		return o, fmt.Errorf("%w: --addr: %w", errUsage, err)
 	}
 	if o.holdTTL < time.Second || o.holdTTL > 24*time.Hour {
 		return o, fmt.Errorf("%w: --hold-ttl must be from 1s to 24h", errUsage)

@@ -6,17 +6,21 @@ import (
 )
 
 // admit judges who sent a request and how much may come from there. Operators and channels are known and not
-// limited; everybody else is, by address. Whoever has sent too many wrong keys from an address is not heard for a
-// moment, whatever the next one is, because otherwise guessing would cost nothing. The returned function tells it how
-// the request was judged by its handler. Errors: *Problem.
-func (h *handler) admit(c *call, route *Route, r *http.Request) (done func(error), err error) {
-	done = func(error) {}
+// limited; everybody else is, by address. No key is looked at for a moment from an address that has sent too many wrong
+// ones, a right one neither: a guesser must not learn which it is. Signatures of deliveries can't be guessed, so they
+// are judged first, and money is reported also from an address from which others forge. The returned function takes how
+// the handler judged the request, and gives what is answered. Errors: *Problem.
+func (h *handler) admit(c *call, route *Route, r *http.Request) (done func(error) error, err error) {
+	done = func(err error) error { return err }
 	if h.limits == nil || route.Unlimited {
 		return done, h.authorize(c, route.Who, r)
 	}
 	address := h.limits.clientOf(r)
 	budget := h.limits.budgetOf(address)
-	if route.Who == Gateway || len(r.Header["Authorization"]) > 0 {
+	if route.Who == Gateway {
+		return func(err error) error { return h.judged(budget, err) }, nil
+	}
+	if len(r.Header["Authorization"]) > 0 {
 		if err := h.limits.mayTry(budget); err != nil {
 			return done, err
 		}
@@ -33,11 +37,8 @@ func (h *handler) admit(c *call, route *Route, r *http.Request) (done func(error
 		}
 		return done, err
 	}
-	switch {
-	case c.known():
+	if c.known() {
 		return done, nil
-	case route.Who == Gateway:
-		return func(err error) { h.judged(budget, err) }, nil
 	}
 	if _, key := bearer(r); key != "" {
 		h.limits.wrongKey(budget) // who may call without a key is not asked for one, but may try some
@@ -52,18 +53,23 @@ func (h *handler) admit(c *call, route *Route, r *http.Request) (done func(error
 	if err != nil {
 		return done, err
 	}
-	return func(error) { end() }, nil
+	return func(err error) error { end(); return err }, nil
 }
 
-// judged counts a delivery that was refused as the caller's mistake. Those that are signed well are not limited, and
-// a well-signed one that says nothing to us is 400: it must not cost the gateway the deliveries of its money.
-func (h *handler) judged(b *budget, err error) {
+// judged counts a delivery that is not signed well, or was refused before that could be seen. When there are too many
+// of them, the next is refused for that. Whatever else becomes of a delivery, it was signed well and is not limited.
+func (h *handler) judged(b *budget, err error) error {
 	if err == nil {
-		return
+		return nil
 	}
-	if status := FromError(err).Status; status > http.StatusBadRequest && status < http.StatusInternalServerError {
+	switch FromError(err).Status {
+	case http.StatusUnauthorized, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		if busy := h.limits.mayTry(b); busy != nil {
+			return busy
+		}
 		h.limits.wrongKey(b)
 	}
+	return err
 }
 
 // admitStranger limits what no route is for.

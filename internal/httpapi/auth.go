@@ -17,7 +17,7 @@ func (h *handler) authorize(c *call, who Who, r *http.Request) error {
 		}
 		name, ok := h.config.Channels.Lookup(key)
 		if !ok {
-			return Unauthorized()
+			return keyNeeded()
 		}
 		c.channel = name
 		return nil
@@ -29,8 +29,10 @@ func (h *handler) authorize(c *call, who Who, r *http.Request) error {
 	switch {
 	case who == Anyone, who == Buyer && (ok || !sent):
 		return nil
-	case !ok:
+	case !ok && who == Buyer:
 		return Unauthorized()
+	case !ok:
+		return keyNeeded()
 	case who != Buyer && !who.Allows(operator.Role):
 		return Forbidden("Your role, " + string(operator.Role) + ", may not do this.")
 	}

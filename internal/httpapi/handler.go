@@ -107,7 +107,7 @@ func (h *handler) serve(w *answer, r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { judged(err) }()
+	defer func() { err = judged(err) }()
 	if err := h.checkOrigin(route, r); err != nil {
 		return err
 	}
@@ -145,7 +145,10 @@ func (h *handler) unmatched(w http.ResponseWriter, r *http.Request) {
 		h.refuse(answer, r, format, err)
 		return
 	}
-	allowed := h.allowed(r)
+	var allowed []string
+	if plain(r) {
+		allowed = h.allowed(r)
+	}
 	if len(allowed) == 0 {
 		p := newProblem(http.StatusNotFound, "not_found", "Not found", "There is nothing at this address.")
 		h.refuse(answer, r, format, p)

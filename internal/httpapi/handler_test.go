@@ -57,6 +57,35 @@ func TestTheMiddlewareKeepsThePolicy(t *testing.T) {
 	})
 }
 
+func TestAnAddressIsWrittenInOneWay(t *testing.T) {
+	t.Parallel()
+	h := handlerOf(t, httpapi.Config{}, everyKind...)
+	for _, path := range []string{"//orders/7", "/orders//7", "/x/../orders/7", "/./orders/7", "//"} {
+		for _, method := range []string{"GET", "POST"} {
+			answer := send(h, httptest.NewRequest(method, "http://box.example"+path, nil))
+			if answer.Code != http.StatusNotFound || answer.Header().Get("Content-Type") != "application/problem+json" || answer.Header().Get("Location") != "" {
+				t.Errorf("%s %s got %d %v", method, path, answer.Code, answer.Header())
+			}
+		}
+	}
+	if answer := send(h, httptest.NewRequest(http.MethodGet, "http://box.example/orders/a%2F%2Fb", nil)); answer.Code != http.StatusOK {
+		t.Errorf("an id with slashes in it got %d", answer.Code)
+	}
+}
+
+func TestARefusalAdvisesWhatWouldDo(t *testing.T) {
+	t.Parallel()
+	h := handlerOf(t, httpapi.Config{}, everyKind...)
+	for path, token := range map[string]bool{"/orders": false, "/orders/7": true} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("Authorization", "Bearer wrong")
+		answer := send(h, r)
+		if answer.Code != http.StatusUnauthorized || strings.Contains(answer.Body.String(), "Order-Token") != token {
+			t.Errorf("%s got %d %s", path, answer.Code, answer.Body)
+		}
+	}
+}
+
 func TestABadTableIsRefused(t *testing.T) {
 	t.Parallel()
 	good := httpapi.Route{Method: "GET", Path: "/x", Who: httpapi.Anyone, Handle: nothing}

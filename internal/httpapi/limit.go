@@ -91,7 +91,7 @@ func burst(r rate.Limit) int { return max(int(burstSeconds*r), 1) }
 // take counts a request, or refuses it. Errors: *Problem.
 func (l *limiter) take(b *budget) error {
 	if now := l.now(); !b.requests.AllowN(now, 1) {
-		return tooMany(&b.requests, now)
+		return tooMany(&b.requests, now, "Too many requests come from your address.")
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (l *limiter) take(b *budget) error {
 // mayTry refuses to judge another key of who has sent too many wrong ones. Errors: *Problem.
 func (l *limiter) mayTry(b *budget) error {
 	if now := l.now(); b.wrong.TokensAt(now) < 1 {
-		return tooMany(&b.wrong, now)
+		return tooMany(&b.wrong, now, "Too many wrong keys or signatures have come from your address.")
 	}
 	return nil
 }
@@ -125,9 +125,9 @@ func (l *limiter) openStream(c client) (func(), error) {
 }
 
 // tooMany is the refusal of a request that came too early: 429, with the time until one may come.
-func tooMany(l *rate.Limiter, now time.Time) *Problem {
+func tooMany(l *rate.Limiter, now time.Time, detail string) *Problem {
 	seconds := math.Ceil((1 - l.TokensAt(now)) / float64(l.Limit()))
-	return busy("Too many requests come from your address.", max(int(seconds), 1))
+	return busy(detail, max(int(seconds), 1))
 }
 
 func busy(detail string, seconds int) *Problem {

@@ -157,6 +157,9 @@ func TestWrongKeysRunOut(t *testing.T) {
 				if got := count(h, limitBurst+5, guess); got[401] != limitBurst || got[429] != 5 {
 					t.Errorf("guesses got %v", got)
 				}
+				if got := count(h, limitBurst, func() *http.Request { return from(atHome, "POST", "/webhooks/payment") }); got[200] != limitBurst {
+					t.Errorf("among guesses well-signed deliveries got %v", got)
+				}
 				right := from(atHome, "GET", "/orders", "Authorization", "Bearer "+limitOperator)
 				if got := send(h, right).Code; got != http.StatusTooManyRequests {
 					t.Errorf("the right key among guesses got %d: a guesser would learn of it", got)
@@ -167,6 +170,31 @@ func TestWrongKeysRunOut(t *testing.T) {
 				<-time.After(time.Second) // of the test's own clock
 				if got := send(h, right).Code; got != 200 {
 					t.Errorf("a second later the right key got %d", got)
+				}
+			})
+		})
+	}
+}
+
+func TestOnlyBadlySignedDeliveriesAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		refusal *httpapi.Problem
+		counted bool
+	}{
+		"a bad signature":           {httpapi.BadSignature(), true},
+		"an order that is not ours": {httpapi.NotFound("order"), false},
+		"nothing that can be read":  {httpapi.Invalid(), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := limited(t, httpapi.Route{
+					Method: "POST", Path: "/webhooks/payment/own", Who: httpapi.Gateway, Format: httpapi.Owner, Handle: failing(c.refusal),
+				})
+				got := count(h, limitBurst+5, func() *http.Request { return from(atHome, "POST", "/webhooks/payment/own") })
+				if late := got[http.StatusTooManyRequests]; (late == 5) != c.counted || late > 5 || got[c.refusal.Status] != limitBurst+5-late {
+					t.Errorf("they got %v", got)
 				}
 			})
 		})

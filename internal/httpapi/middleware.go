@@ -53,6 +53,10 @@ func (h *handler) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, formatOf(r), err)
 		return
 	}
+	if !plain(r) {
+		h.unmatched(w, r)
+		return
+	}
 	h.mux.ServeHTTP(w, r)
 }
 

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,6 +27,20 @@ func checkURL(r *http.Request) error {
 		return badAddress()
 	}
 	return nil
+}
+
+// plain reports whether a path is written in the one way that routes are: /shows, and not //shows or /x/../shows.
+// ServeMux would send callers of the others on, in HTML, and to where a POST can't always follow.
+func plain(r *http.Request) bool {
+	if r.Method == http.MethodConnect {
+		return true // ServeMux leaves these as they are
+	}
+	sent := r.URL.EscapedPath()
+	cleaned := path.Clean("/" + sent)
+	if len(cleaned) > 1 && strings.HasSuffix(sent, "/") {
+		cleaned += "/"
+	}
+	return sent == cleaned
 }
 
 func badAddress() *Problem {

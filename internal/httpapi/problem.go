@@ -73,9 +73,16 @@ func NotFound(what string) *Problem {
 	return p
 }
 
-// Unauthorized is the refusal for want of a valid key: 401, the same whether it is missing or wrong.
+// Unauthorized is the refusal for want of a valid key or an order's token: 401, the same whether it is missing or wrong.
 func Unauthorized() *Problem {
-	return newProblem(http.StatusUnauthorized, CodeUnauthorized, "A valid key is needed", "Send a valid key as Authorization: Bearer KEY, or an order's own token as Order-Token.")
+	p := keyNeeded()
+	p.Detail = "Send a valid key as Authorization: Bearer KEY, or an order's own token as Order-Token."
+	return p
+}
+
+// keyNeeded is Unauthorized where no order's token would do.
+func keyNeeded() *Problem {
+	return newProblem(http.StatusUnauthorized, CodeUnauthorized, "A valid key is needed", "Send a valid key as Authorization: Bearer KEY.")
 }
 
 // BadSignature is the refusal of a delivery that is not signed as agreed: 401.

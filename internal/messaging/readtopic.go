@@ -70,11 +70,37 @@ func allBounds(ctx context.Context, client sarama.Client, cfg Config, topic stri
 			return nil, err
 		}
 		all[i].Claim = Claim{topic, partition}
-		if all[i].Oldest, all[i].Newest, err = bounds(client, cfg.topic(topic), partition); err != nil {
+		if err := withLeader(ctx, client, cfg.topic(topic), func() (err error) {
+			all[i].Oldest, all[i].Newest, err = bounds(client, cfg.topic(topic), partition)
+			return err
+		}); err != nil {
 			return nil, fmt.Errorf("%s/%d: %w", topic, partition, err)
 		}
 	}
 	return all, nil
+}
+
+// leaderPatience is how long a partition may have no leader that serves it: brokers tell of a new topic, and of a
+// leader that has moved, before that one does.
+const leaderPatience = 5 * time.Second
+
+// withLeader tries again while the partition's leader is not ready.
+func withLeader(ctx context.Context, client sarama.Client, topic string, try func() error) error {
+	for until := time.Now().Add(leaderPatience); ; {
+		err := try()
+		moving := errors.Is(err, sarama.ErrNotLeaderForPartition) || errors.Is(err, sarama.ErrLeaderNotAvailable)
+		if !moving || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-time.After(topicPoll):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+		if err := client.RefreshMetadata(topic); err != nil {
+			return fmt.Errorf("find the leaders of %s: %w", topic, err)
+		}
+	}
 }
 
 // readAll reads all partitions of a topic one after the other, each within the part of its bounds that is wanted.

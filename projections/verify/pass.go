@@ -28,6 +28,8 @@ type pass struct {
 	awaited  expected // rows that are ahead of the fold
 	rows     map[string]int
 	topics   *Topics
+	foreign  []Foreign           // the first few messages of the topics that are no events
+	ahead    int64               // a later position of the log's head, to judge what is no event by
 	heard    map[string]struct{} // what was found wrong in a topic
 	rehashed rehashed
 	found    *findings

@@ -19,8 +19,20 @@ const (
 )
 
 // TopicReader reads a topic from its oldest message to its present end and hands over one message after
-// the other, those of a partition in their order. It adds the topics' prefix, if there is one.
-type TopicReader func(ctx context.Context, topic string, fn func(*message.Message) error) error
+// the other with its place, those of a partition in their order. It adds the topics' prefix, if there is one.
+type TopicReader func(ctx context.Context, topic string, fn func(partition int32, offset int64, m *message.Message) error) error
+
+// MaxForeign is how many foreign messages a report lists; more are only counted.
+const MaxForeign = 20
+
+// Foreign is a message on an event topic that is no event of the log. Somebody else has put it there, and readers
+// pass it over; what has to hold is that every event is in its topic, so it is no finding.
+type Foreign struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+	Detail    string `json:"detail"`
+}
 
 // rereadEvery is the pause before topics that the relay has not filled yet are read again.
 const rereadEvery = time.Second
@@ -40,8 +52,11 @@ func topicOf(stream string) string {
 func compareTopics(ctx context.Context, p *pass, cfg Config) error {
 	p.topics = &Topics{}
 	for end := time.Now().Add(cfg.Wait); ; {
+		p.foreign, p.topics.Foreign = nil, 0 // each reading meets them again
 		for _, topic := range []string{OrdersTopic, PaymentsTopic} {
-			err := cfg.Topics(ctx, topic, func(m *message.Message) error { return p.message(ctx, topic, m) })
+			err := cfg.Topics(ctx, topic, func(partition int32, offset int64, m *message.Message) error {
+				return p.message(ctx, Foreign{Topic: topic, Partition: partition, Offset: offset}, m)
+			})
 			if err != nil {
 				return fmt.Errorf("read %s: %w", topic, err)
 			}
@@ -79,16 +94,17 @@ func (p *pass) missed(ctx context.Context, positions []int64, count int64) error
 	return nil
 }
 
-// message judges one message of a topic. Topics may be read more than once, so what is wrong with a
-// message is told once.
-func (p *pass) message(ctx context.Context, topic string, m *message.Message) error {
+// message judges one message of a topic, which is told as foreign if it is no event. Topics may be read more than
+// once, so what is wrong with a message is told once.
+func (p *pass) message(ctx context.Context, at Foreign, m *message.Message) error {
+	topic := at.Topic
 	e, err := eventstore.FromMessage(m)
 	if err != nil {
-		p.tell(topic, m.UUID, 0, "message %s is no event: %v", m.UUID, err)
+		p.stray(at, "message %q is no event: %v", m.UUID, err)
 		return nil
 	}
 	if e.Position > p.position {
-		return nil // it came after the log was read
+		return p.later(ctx, at, &e)
 	}
 	n, known := p.digests.ordinal(e.Position)
 	if !known {
@@ -124,6 +140,30 @@ func (p *pass) message(ctx context.Context, topic string, m *message.Message) er
 	}
 	s.delivered = uint32(min(max(e.Version, 0), math.MaxUint32))
 	return nil
+}
+
+// later judges a message that is not of what was folded: it came after that, or it is no event of the log.
+func (p *pass) later(ctx context.Context, at Foreign, e *eventstore.Recorded) error {
+	if e.Position > p.ahead {
+		head, err := p.log.head(ctx) // events are committed before they are relayed
+		if err != nil {
+			return err
+		}
+		p.ahead = head.Position
+	}
+	if e.Position > p.ahead {
+		p.stray(at, "%s stands at position %d, the log ends at %d", e.ID(), e.Position, p.ahead)
+	}
+	return nil
+}
+
+// stray counts a message that is no event, and keeps the first few.
+func (p *pass) stray(f Foreign, format string, args ...any) {
+	p.topics.Foreign++
+	if len(p.foreign) < MaxForeign {
+		f.Detail = fmt.Sprintf(format, args...)
+		p.foreign = append(p.foreign, f)
+	}
 }
 
 // rehashed counts the appends whose hash in the topics is not the log's. Where the past was changed and

@@ -58,9 +58,10 @@ type Report struct {
 	Rows     map[string]int `json:"rows"` // rows equal to the log, by table
 	// Discarded are streams that operators have given up for a read model, which is no finding.
 	Discarded []Discarded `json:"discarded,omitempty"`
-	Topics    *Topics     `json:"topics,omitempty"` // nil when the topics were not looked at
-	Found     int64       `json:"found"`            // number of findings
-	Findings  []Finding   `json:"findings"`         // the first MaxFindings of them
+	Topics    *Topics     `json:"topics,omitempty"`  // nil when the topics were not looked at
+	Foreign   []Foreign   `json:"foreign,omitempty"` // the first MaxForeign of them
+	Found     int64       `json:"found"`             // number of findings
+	Findings  []Finding   `json:"findings"`          // the first MaxFindings of them
 }
 
 // Head is the end of the log.
@@ -83,6 +84,7 @@ type Balance struct {
 type Topics struct {
 	Messages int64 `json:"messages"` // events of the log
 	Repeats  int64 `json:"repeats"`  // delivered more than once, which is allowed
+	Foreign  int64 `json:"foreign"`  // messages that are no events of the log, which is no finding
 }
 
 // Kind names what a finding is about.
@@ -177,7 +179,7 @@ func (p *pass) report() Report {
 	r := Report{
 		Head:   Head{p.position, p.at.UTC(), hex.EncodeToString(p.hash)},
 		Events: p.events, Shows: int64(len(p.fold.shows)), Orders: int64(p.fold.orders.count()),
-		Payments: int64(p.fold.payments.count()), Rows: p.rows, Topics: p.topics,
+		Payments: int64(p.fold.payments.count()), Rows: p.rows, Topics: p.topics, Foreign: p.foreign,
 		Found: p.found.count, Findings: p.found.list,
 	}
 	if r.Findings == nil {

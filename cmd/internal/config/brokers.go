@@ -23,6 +23,13 @@ func (b *Brokers) UnmarshalText(text []byte) error {
 	return oneLine(errors.Join(wrong...))
 }
 
+// CheckAddress judges an address to listen on: host:port, where the host may be left out. The error says what is
+// wrong, and names no variable.
+func CheckAddress(address string) error { return checkAddress(address, false) }
+
+// CheckURL judges the http:// or https:// URL of a process. The error goes on from the name of what holds it.
+func CheckURL(text string) error { return checkURL(text, "http", "https") }
+
 // checkAddress accepts host:port. A server's address needs its host, an address to listen on does not.
 func checkAddress(address string, needsHost bool) error {
 	host, port, err := net.SplitHostPort(address)

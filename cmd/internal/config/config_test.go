@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -278,6 +279,24 @@ func TestADemoIsFoundByItsDirectory(t *testing.T) {
 	if err != nil || tools.DatabaseURL.Reveal() != demo.DatabaseURL || len(tools.Kafka.Brokers) != 2 {
 		t.Errorf("found %v, %v", tools, err)
 	}
+	t.Run("and nothing of the environment's servers is mixed in", func(t *testing.T) {
+		src := Source{Values: read.Values(), Environ: []string{
+			"MIGRATE_DATABASE_URL=postgres://x@db/x", "KAFKA_TLS=true", "KAFKA_CA_FILE=/nowhere", "KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_USERNAME=x",
+			"KAFKA_PASSWORD_FILE=/nowhere", "KAFKA_TOPIC_PREFIX=other.", "KAFKA_PARTITIONS=3",
+		}}
+		mixed, err := LoadTools(src, NeedDatabase, NeedKafka)
+		if err != nil || !reflect.DeepEqual(mixed, tools) {
+			t.Errorf("found %+v, %v", mixed, err)
+		}
+		src.Flags = pflag.NewFlagSet("x", pflag.ContinueOnError)
+		AddFlags(src.Flags)
+		if err := src.Flags.Parse([]string{"--kafka-topic-prefix", "mine."}); err != nil {
+			t.Fatal(err)
+		}
+		if mixed, err = LoadTools(src, NeedDatabase, NeedKafka); err != nil || mixed.Kafka.TopicPrefix != "mine." {
+			t.Errorf("a flag beside it gives %+v, %v", mixed, err)
+		}
+	})
 	if err := errors.Join(RemoveDemo(dir), RemoveDemo(dir)); err != nil {
 		t.Errorf("removing it twice: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 )
 
@@ -66,7 +67,13 @@ func RemoveDemo(dir string) error {
 	return nil
 }
 
-// Values are the variables that the description gives, for Source.Values.
+// Values are the variables that the description gives, for Source.Values: all that say where servers are and how
+// they are spoken to, so that nothing of the environment's servers is mixed with the demo's.
 func (d Demo) Values() map[string]string {
-	return map[string]string{"DATABASE_URL": d.DatabaseURL, "KAFKA_BROKERS": strings.Join(d.KafkaBrokers, ",")}
+	values := map[string]string{}
+	for _, v := range variablesOf(reflect.TypeFor[Tools](), "") {
+		values[v.Name] = ""
+	}
+	values["DATABASE_URL"], values["KAFKA_BROKERS"] = d.DatabaseURL, strings.Join(d.KafkaBrokers, ",")
+	return values
 }

@@ -17,7 +17,7 @@ import (
 const maxValueFile = 1 << 20
 
 // Source is what a configuration is read from. Where several give a variable, the flag wins over
-// Values, and Values over the environment.
+// Values, and Values over the environment, also where it is empty there.
 type Source struct {
 	Environ  []string          // NAME=value, as os.Environ gives it
 	Values   map[string]string // by variable; what demo.json says
@@ -109,11 +109,12 @@ func (src Source) gather(variables []Variable) (map[string]string, []Problem) {
 	var problems []Problem
 	for _, v := range variables {
 		value, fromFile := environ[v.Name], src.fileOf(v.Name)
+		given, is := src.Values[v.Name]
 		switch {
 		case src.flag(v.Name) != "":
 			value = src.flag(v.Name)
-		case src.Values[v.Name] != "":
-			value = src.Values[v.Name]
+		case is:
+			value = given
 		case fromFile != "" && value != "":
 			problems = append(problems, Problem{v.Name, "is set and so is " + v.Name + "_FILE; keep one of them", ""})
 		case fromFile != "":
@@ -139,7 +140,7 @@ func (src Source) flag(name string) string {
 
 // fileOf is the value of NAME_FILE, unless the variable is overridden.
 func (src Source) fileOf(name string) string {
-	if src.flag(name) != "" || src.Values[name] != "" {
+	if _, is := src.Values[name]; is || src.flag(name) != "" {
 		return ""
 	}
 	return env.ToMap(src.Environ)[name+"_FILE"]

@@ -90,8 +90,8 @@ type refusal struct {
 	CommandID string      `json:"commandId"` // its ce_id
 }
 
-// refusalMessage is the refusal on its way, with an id that follows from the command's: a message that comes
-// again is refused under the same id. Its key is the order's id, or the command's, so that the refusals of a
+// refusalMessage is the refusal on its way, with an id that follows from the command's, from what it asked for
+// and from the answer: only a message that comes again and is refused again has the same id. Its key is the order's id, or the command's, so that the refusals of a
 // show that is sold out are spread over the partitions.
 func refusalMessage(r commands.Refusal) (*message.Message, error) {
 	body, err := json.Marshal(refusal{
@@ -105,7 +105,8 @@ func refusalMessage(r commands.Refusal) (*message.Message, error) {
 	if r.OrderID != "" {
 		key, subject = r.OrderID, domain.OrderStream(r.OrderID)
 	}
-	msg := message.NewMessage("rejected:"+eventstore.NewRequestKey(messaging.CommandsTopic, r.Reference.Source, r.Reference.ID).String(), body)
+	id := eventstore.NewRequestKey(messaging.CommandsTopic+" "+string(r.Code), r.Reference.String(), string(r.Asked[:]))
+	msg := message.NewMessage("rejected:"+id.String(), body)
 	msg.Metadata = message.Metadata{
 		messaging.KeyMetadata:        key,
 		eventstore.HeaderSpecVersion: "1.0",

@@ -63,19 +63,30 @@ func TestARefusalHasTheSameIDEachTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.At, r.Code = time.Unix(2, 0), domain.NotFound
-	again, err := refusalMessage(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Reference = commands.Reference{Source: "/sho", ID: "p1"}
-	other, err := refusalMessage(r)
-	if err != nil {
-		t.Fatal(err)
-	}
 	id := first.Metadata[eventstore.HeaderID]
-	if again.Metadata[eventstore.HeaderID] != id || other.Metadata[eventstore.HeaderID] == id || id != first.UUID {
-		t.Errorf("ids %s, %s, %s", id, again.Metadata[eventstore.HeaderID], other.Metadata[eventstore.HeaderID])
+	if id != first.UUID {
+		t.Errorf("ids %s and %s", id, first.UUID)
+	}
+	for name, c := range map[string]struct {
+		change func(*commands.Refusal)
+		same   bool
+	}{
+		"a repeat":                        {func(r *commands.Refusal) { r.At = time.Unix(2, 0) }, true},
+		"another answer":                  {func(r *commands.Refusal) { r.Code = domain.NotFound }, false},
+		"another message under its id":    {func(r *commands.Refusal) { r.Asked[0]++ }, false},
+		"another id":                      {func(r *commands.Refusal) { r.Reference.ID = "2" }, false},
+		"another source":                  {func(r *commands.Refusal) { r.Reference.Source = "/shops" }, false},
+		"the same letters, cut elsewhere": {func(r *commands.Refusal) { r.Reference = commands.Reference{Source: "/sho", ID: "p1"} }, false},
+	} {
+		other := r
+		c.change(&other)
+		msg, err := refusalMessage(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := msg.Metadata[eventstore.HeaderID]; (got == id) != c.same {
+			t.Errorf("%s has the id %s, the first %s", name, got, id)
+		}
 	}
 	const want = `{"orderId":"ORDER-20250205-338aa78d","status":"REJECTED","code":"not_cancelable","at":"1970-01-01T00:00:01Z","source":"/shop","commandId":"1"}`
 	if string(first.Payload) != want || first.Metadata[messaging.KeyMetadata] != r.OrderID {

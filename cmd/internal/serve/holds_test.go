@@ -34,10 +34,13 @@ func TestAHoldThatNobodyPaysGivesItsTicketsBack(t *testing.T) {
 	if order := p.await(first, domain.Canceled); order.Reason != domain.ReasonHoldExpired {
 		t.Errorf("it ended by %s", order.Reason)
 	}
-	p.awaitStock(1, 0, 0, 10) // the second hold ends with nobody at the door
-	if n := len(eventsOf[domain.HoldsExpired](o)); n != 2 {
-		t.Errorf("two holds ended in %d events", n)
-	}
+	eventually(t, "the second hold ends with nobody at the door", func() string {
+		if n := len(eventsOf[domain.HoldsExpired](o)); n != 2 {
+			return fmt.Sprintf("two holds ended in %d events", n)
+		}
+		return ""
+	})
+	p.awaitStock(1, 0, 0, 10)
 }
 
 func TestExpiredHoldsAtTheHeadOfTheQueueDoNotHideTheNext(t *testing.T) {

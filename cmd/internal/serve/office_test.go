@@ -168,8 +168,10 @@ func (o *office) audit() verify.Report {
 	ctx := context.WithoutCancel(o.t.Context()) // it is called by Cleanup too
 	report, err := verify.Run(ctx, o.db, verify.Config{
 		Wait: patience,
-		Topics: func(ctx context.Context, topic string, fn func(*message.Message) error) error {
-			return messaging.ReadTopic(ctx, o.kafka, topic, func(_ int32, m messaging.Message) error { return fn(m.Message) })
+		Topics: func(ctx context.Context, topic string, fn func(int32, int64, *message.Message) error) error {
+			return messaging.ReadTopic(ctx, o.kafka, topic, func(partition int32, m messaging.Message) error {
+				return fn(partition, m.Offset, m.Message)
+			})
 		},
 	})
 	if err != nil {

@@ -19,20 +19,24 @@ const closeTimeout = 3 * time.Second
 // withTopics lets a part wait until all topics are there. Nothing else waits for Kafka.
 func (s *service) withTopics(run func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		ready := func() error { return messaging.EnsureTopics(ctx, s.kafka, messaging.Topics()...) }
-		if patiently(ctx, s.Log, "waiting for Kafka", ready) != nil {
-			return nil //nolint:nilerr // ctx ended, which is no fault
+		select {
+		case <-s.topics:
+			return run(ctx)
+		case <-ctx.Done():
+			return nil
 		}
-		return run(ctx)
 	}
 }
 
 // single opens a publisher of single messages, however long Kafka is away. An error means that ctx ended.
 func (s *service) single(ctx context.Context) (publisher message.Publisher, err error) {
-	err = patiently(ctx, s.Log, "waiting for Kafka", func() (err error) {
+	err = persistently(ctx, func(err error) { s.news.away(ctx, s.Log, err) }, func() (err error) {
 		publisher, err = messaging.OpenSingle(s.kafka, s.watermill())
 		return err
 	})
+	if err == nil {
+		s.news.there(ctx, s.Log)
+	}
 	return publisher, err
 }
 

@@ -1,11 +1,15 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"boxoffice/internal/messaging"
 )
@@ -24,6 +28,35 @@ func (t told) Handle(_ context.Context, r slog.Record) error {
 }
 
 func (told) Enabled(context.Context, slog.Level) bool { return true }
+
+func TestThatKafkaIsAwayIsToldNowAndThen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, news := slog.New(slog.NewTextHandler(&out, nil)), kafkaNews{}
+		says := func(waiting, there int) {
+			t.Helper()
+			if got := out.String(); strings.Count(got, "waiting for Kafka") != waiting || strings.Count(got, "Kafka is there") != there {
+				t.Errorf("it says %s", got)
+			}
+		}
+		away := func() { news.away(t.Context(), log, errors.New("refused")) }
+		news.there(t.Context(), log)
+		says(0, 0)
+		for range 6 {
+			away()
+		}
+		says(1, 0)
+		<-time.After(kafkaToldEvery) // of the test's own clock
+		away()
+		says(2, 0)
+		news.there(t.Context(), log)
+		news.there(t.Context(), log)
+		says(2, 1)
+		away()
+		says(3, 1)
+	})
+}
 
 func TestAPartWaitsForABrokerThatIsAway(t *testing.T) {
 	t.Parallel()

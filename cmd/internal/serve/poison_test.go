@@ -203,10 +203,10 @@ func TestPoisonParksItsStreamAndTheRestOfThePartitionGoesOn(t *testing.T) {
 	o.proved = o.head() // what these tests wrote can't be proved
 }
 
-// forge publishes a message of a stream that the log does not have.
+// forge publishes a version of a stream that the log does not have, at a position that it has.
 func (o *office) forge(stream, payload string) {
 	o.t.Helper()
-	e := eventstore.Recorded{Event: event(stream, "OrderConfirmed", 1, payload), Position: 1 << 40, RecordedAt: time.Now()}
+	e := eventstore.Recorded{Event: event(stream, "OrderConfirmed", 1, payload), Position: 1, RecordedAt: time.Now()}
 	e.Version = 9
 	publisher, err := messaging.Open(o.kafka)
 	if err != nil {
@@ -249,8 +249,10 @@ func (o *office) wantPoisonInAudit() {
 	o.t.Helper()
 	report, err := verify.Run(o.t.Context(), o.db, verify.Config{
 		Wait: time.Second,
-		Topics: func(ctx context.Context, topic string, fn func(*message.Message) error) error {
-			return messaging.ReadTopic(ctx, o.kafka, topic, func(_ int32, m messaging.Message) error { return fn(m.Message) })
+		Topics: func(ctx context.Context, topic string, fn func(int32, int64, *message.Message) error) error {
+			return messaging.ReadTopic(ctx, o.kafka, topic, func(partition int32, m messaging.Message) error {
+				return fn(partition, m.Offset, m.Message)
+			})
 		},
 	})
 	if err != nil {

@@ -58,17 +58,11 @@ type start func(name string, run func(context.Context) error)
 // run is Run without a limit to its end. cancel ends ctx with the fault of a part.
 func run(ctx context.Context, cancel context.CancelCauseFunc, o Options, running *parts) error {
 	defer running.began("connections to Postgres")()
-	s := &service{Options: o, metrics: newMetrics()}
+	s := &service{Options: o, metrics: newMetrics(), topics: make(chan struct{})}
 	if err := s.open(); err != nil {
 		return err
 	}
 	defer func() { _ = errors.Join(s.db.Close(), s.reads.Close()) }()
-	if err := s.prepare(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
 	// Whoever takes orders stops first; what serves them goes on until they have ended.
 	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -85,6 +79,15 @@ func run(ctx context.Context, cancel context.CancelCauseFunc, o Options, running
 			return err
 		})
 	}
+	in(front, ctx, "metrics", s.serveMetrics) // alive, though not ready, also while Postgres is away
+	if err := s.prepare(ctx); err != nil {
+		if ctx.Err() != nil {
+			return front.Wait() // told to end, or the metrics can't be served
+		}
+		cancel(err)
+		return errors.Join(err, front.Wait())
+	}
+	s.prepared.Store(true)
 	if err := s.wire(
 		func(name string, run func(context.Context) error) { in(front, ctx, name, run) },
 		func(name string, run func(context.Context) error) { in(back, behind, name, run) },

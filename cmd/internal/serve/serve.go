@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -61,6 +62,9 @@ type service struct {
 	readStore *eventstore.Store
 	deciding  <-chan struct{} // closed when the command bus has its handlers
 	kafka     messaging.Config
+	topics    chan struct{} // closed when all topics are there
+	news      kafkaNews
+	prepared  atomic.Bool // the database fits
 	writer    *commands.Writer
 	send      commands.Sender
 	metrics   *metrics
@@ -78,7 +82,7 @@ func (s *service) wire(front, back start) error {
 	}
 	back("log", s.store.Run)
 	back("clock", s.syncClock)
-	front("metrics", s.serveMetrics)
+	back("topics", s.awaitTopics)
 	if err := s.startSampler(front); err != nil {
 		return err
 	}
@@ -167,8 +171,13 @@ func refusedBy(err error, codes ...pqerror.Code) bool {
 	return ok && slices.Contains(codes, refused.Code)
 }
 
-// patiently tries until it works or ctx ends.
+// patiently tries until it works or ctx ends, and tells each time that it does not.
 func patiently(ctx context.Context, log *slog.Logger, what string, try func() error) error {
+	return persistently(ctx, func(err error) { log.WarnContext(ctx, what, "error", err) }, try)
+}
+
+// persistently tries until it works or ctx ends; failed hears of each failure that waiting may mend.
+func persistently(ctx context.Context, failed func(error), try func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := try()
 		if err == nil {
@@ -183,7 +192,7 @@ func patiently(ctx context.Context, log *slog.Logger, what string, try func() er
 		if errors.Is(err, errSchema) {
 			return err
 		}
-		log.WarnContext(ctx, what, "error", err)
+		failed(err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	_ "embed"
 	"errors"
@@ -23,7 +24,11 @@ var pageText string
 
 var page = template.Must(template.New("page").Parse(pageText))
 
-const maxForm = 8 << 10 // bytes of a form or its JSON
+const (
+	maxForm  = 8 << 10                // bytes of a form or its JSON
+	pageWait = time.Second            // for a payment that is not charged yet
+	pageLook = 100 * time.Millisecond // between two looks for it
+)
 
 // choice is a button.
 type choice struct{ Status, Label string }
@@ -60,7 +65,7 @@ func (s *Simulator) Routes() []httpapi.Route {
 
 // show answers with the page of a payment.
 func (s *Simulator) show(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.payment(r.Context(), r.PathValue("paymentId"))
+	p, err := s.awaited(r.Context(), r.PathValue("paymentId"))
 	if errors.Is(err, sql.ErrNoRows) {
 		return httpapi.NotFound("payment")
 	}
@@ -90,6 +95,22 @@ func (s *Simulator) show(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write(text.Bytes()) // a failed write means that the browser is gone
 	return nil
+}
+
+// awaited is a payment that may be charged in a moment only: buyers can be quicker than the gateway.
+func (s *Simulator) awaited(ctx context.Context, paymentID string) (payment, error) {
+	_, possible := domain.OrderOf(paymentID)
+	for end := time.Now().Add(pageWait); ; {
+		p, err := s.payment(ctx, paymentID)
+		if !errors.Is(err, sql.ErrNoRows) || !possible || time.Now().After(end) {
+			return p, err
+		}
+		select {
+		case <-time.After(pageLook):
+		case <-ctx.Done():
+			return p, ctx.Err()
+		}
+	}
 }
 
 // accepted is the answer to a machine.

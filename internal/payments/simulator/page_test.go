@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"boxoffice/domain"
 	"boxoffice/internal/payments"
@@ -66,6 +67,19 @@ func TestPage(t *testing.T) {
 		w := ask(handler, http.MethodGet, path+"?told="+url.QueryEscape(`<script>alert(1)</script>`), "", "")
 		if strings.Contains(w.Body.String(), "alert") {
 			t.Error("it shows what the address says")
+		}
+	})
+
+	t.Run("waits a moment for a payment that is charged only now", func(t *testing.T) {
+		r := request(7, domain.QRIS, 300_000)
+		answered := make(chan int, 1)
+		go func() { answered <- ask(handler, http.MethodGet, "/simulator/payments/"+r.PaymentID, "", "").Code }()
+		<-time.After(200 * time.Millisecond) // whoever does not wait has answered
+		if _, err := s.Charge(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if code := <-answered; code != http.StatusOK {
+			t.Errorf("answer %d", code)
 		}
 	})
 
