@@ -90,12 +90,13 @@ type backend struct {
 
 func newBalancer(t *testing.T, urls ...string) *balancer {
 	t.Helper()
-	b := &balancer{t: t}
+	b := &balancer{t: t, backends: make([]*backend, len(urls))}
+	for i, url := range urls {
+		b.replace(i, url)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var polls sync.WaitGroup
-	for i, url := range urls {
-		b.backends = append(b.backends, nil)
-		b.replace(i, url)
+	for i := range urls {
 		polls.Go(func() { b.poll(ctx, i) })
 	}
 	t.Cleanup(func() {
