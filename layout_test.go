@@ -32,7 +32,7 @@ var mayUse = map[string][]string{
 	"internal/messaging": {"eventstore", "internal/gather", "internal/failpoint"},
 	"internal/payments":  {"domain", "eventstore", "internal/httpapi", "internal/gather", "internal/failpoint"},
 	"internal/notifications": {
-		"domain", "eventstore", "internal/httpapi", "internal/gather", "internal/failpoint",
+		"domain", "eventstore", "internal/httpapi", "internal/views", "internal/gather", "internal/failpoint",
 	},
 	"internal/httpapi":   {"domain"},
 	"internal/views":     {"domain"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"boxoffice/domain"
+	"boxoffice/internal/views"
 )
 
 // The letters, each as a subject, a text and a page, by the name of what they tell.
@@ -80,7 +81,7 @@ func (f *facts) cancel(order domain.Order) {
 }
 
 func (f *facts) refund(order domain.Order, refund domain.RefundCompleted) {
-	f.kind, f.Sent, f.Holds = "refunded", money(refund.Amount), order.Status == domain.Completed
+	f.kind, f.Sent, f.Holds = "refunded", views.Price(refund.Amount), order.Status == domain.Completed
 	for _, r := range order.Refunds {
 		if r.RefundID == refund.RefundID {
 			f.Why = refundReasonWords(r.Reason)
@@ -92,7 +93,7 @@ func (f *facts) refund(order domain.Order, refund domain.RefundCompleted) {
 func (f *facts) describe(order domain.Order, show domain.Show) {
 	f.Order, f.Show, f.Venue = order.OrderID, oneLine(show.Name), oneLine(show.Venue)
 	f.zone = zone(show.TimeZone)
-	f.Starts, f.Total = clock(show.StartsAt, f.zone), money(order.Total)
+	f.Starts, f.Total = clock(show.StartsAt, f.zone), views.Price(order.Total)
 	if !f.ends.IsZero() {
 		f.Until = clock(f.ends, f.zone)
 	}
@@ -102,7 +103,7 @@ func (f *facts) describe(order domain.Order, show domain.Show) {
 	}
 	for _, line := range order.Lines {
 		sum := domain.Money{Amount: line.Quantity * line.UnitPrice, Currency: order.Total.Currency}
-		f.Lines = append(f.Lines, lineFacts{line.Quantity, names[line.TicketTypeID], money(sum)})
+		f.Lines = append(f.Lines, lineFacts{line.Quantity, names[line.TicketTypeID], views.Price(sum)})
 	}
 	for i := range f.Tickets {
 		f.Tickets[i].Name = names[order.Tickets[i].TicketTypeID]

@@ -1,13 +1,12 @@
 package notifications
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"boxoffice/domain"
+	"boxoffice/internal/views"
 )
 
 // cancelWords says why an order ended, after "because".
@@ -32,11 +31,11 @@ func cancelWords(reason domain.CancelReason) string {
 func refundWords(r domain.OrderRefund) string {
 	switch r.Status {
 	case domain.RefundDone:
-		return money(r.Amount) + " went back the way you paid."
+		return views.Price(r.Amount) + " went back the way you paid."
 	case domain.RefundLost:
-		return money(r.Amount) + " is owed to you and could not be sent back by itself; our staff take care of it."
+		return views.Price(r.Amount) + " is owed to you and could not be sent back by itself; our staff take care of it."
 	default:
-		return money(r.Amount) + " goes back the way you paid; we write again when it is done."
+		return views.Price(r.Amount) + " goes back the way you paid; we write again when it is done."
 	}
 }
 
@@ -61,33 +60,6 @@ func methodName(method domain.PaymentMethod) string {
 		return "card"
 	}
 	return string(method)
-}
-
-// money writes an amount as people of its currency do where we know it: Rp150.000, 1,234.50 EUR.
-func money(m domain.Money) string {
-	if m.Currency == "IDR" {
-		return "Rp" + grouped(m.Amount, ".")
-	}
-	decimals, _ := domain.Exponent(m.Currency)
-	unit := int64(1)
-	for range decimals {
-		unit *= 10
-	}
-	if decimals == 0 {
-		return grouped(m.Amount, ",") + " " + m.Currency
-	}
-	return fmt.Sprintf("%s.%0*d %s", grouped(m.Amount/unit, ","), decimals, m.Amount%unit, m.Currency)
-}
-
-// grouped writes a number that is not negative in groups of three digits.
-func grouped(n int64, separator string) string {
-	digits := strconv.FormatInt(n, 10)
-	var groups []string
-	for len(digits) > 3 {
-		groups = append([]string{digits[len(digits)-3:]}, groups...)
-		digits = digits[:len(digits)-3]
-	}
-	return strings.Join(append([]string{digits}, groups...), separator)
 }
 
 // zone is a show's time zone, or UTC where the machine does not know it.

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"boxoffice/domain"
+	"boxoffice/internal/views"
 )
 
 // MaxShows is how many shows the page lists.
 const MaxShows = 24
 
 var homePage = template.Must(template.New("home.html").Funcs(template.FuncMap{
-	"count": count, "money": money, "when": when, "status": status, "bar": barOf,
+	"count": views.Count, "money": money, "when": when, "status": status, "bar": barOf,
 }).ParseFS(assets, "assets/home.html"))
 
 // homeView is all that the template of the page at / is filled with.
@@ -71,37 +72,9 @@ func barOf(t TicketType) bar {
 	return bar{Sold: 100 * float64(t.Sold) / whole, Held: 100 * float64(t.Held) / whole}
 }
 
-// count writes a number with commas: 12,345.
-func count(n int64) string { return grouped(n, ",") }
-
-func grouped(n int64, separator string) string {
-	digits := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, digits = "-", digits[1:]
-	}
-	var parts []string
-	for len(digits) > 3 {
-		parts = append([]string{digits[len(digits)-3:]}, parts...)
-		digits = digits[:len(digits)-3]
-	}
-	return sign + strings.Join(append([]string{digits}, parts...), separator)
-}
-
-// money writes an amount as people of its currency do where we know it: Rp150.000, 12.50 EUR.
+// money writes an amount as people of its currency do.
 func money(amount int64, currency string) string {
-	if currency == "IDR" {
-		return "Rp" + grouped(amount, ".")
-	}
-	exponent, known := domain.Exponent(currency)
-	if !known || exponent == 0 {
-		return count(amount) + " " + currency
-	}
-	unit := int64(1)
-	for range exponent {
-		unit *= 10
-	}
-	return fmt.Sprintf("%s.%0*d %s", count(amount/unit), exponent, amount%unit, currency)
+	return views.Price(domain.Money{Amount: amount, Currency: currency})
 }
 
 // when writes a time on the clock of the venue, and names its zone.

@@ -29,20 +29,14 @@ func (s *service) startCommandsTopic(front start) {
 	s.metrics.registry.MustRegister(handled)
 	count := func(command, result string) { handled.WithLabelValues(command, result).Inc() }
 	front("commands topic", s.whenDeciding(s.withTopics(func(ctx context.Context) error {
-		return s.consumeCommands(ctx, count)
+		return s.consume(ctx, "commands topic", messaging.CommandsTopic, func(told message.Publisher) consumer {
+			return s.intake(told, count)
+		})
 	})))
 }
 
-func (s *service) consumeCommands(ctx context.Context, count func(command, result string)) (err error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, s.watermill())
-	if err != nil {
-		return fmt.Errorf("commands topic's router: %w", err)
-	}
-	told, err := s.single(ctx)
-	if err != nil {
-		return nil // ctx ended, which is no fault
-	}
-	defer func() { err = errors.Join(err, told.Close()) }()
+// intake is the consumer of commands-topic; told carries refusals and dead letters.
+func (s *service) intake(told message.Publisher, count func(command, result string)) consumer {
 	intake := commands.NewIntake(commands.IntakeConfig{
 		Door: s.door(), Count: count,
 		Announce: func(ctx context.Context, r commands.Refusal) error {
@@ -54,13 +48,11 @@ func (s *service) consumeCommands(ctx context.Context, count func(command, resul
 			return told.Publish(messaging.NotificationTopic, msg)
 		},
 	})
-	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{
-		Group: commandsGroup, AnyOrder: true, DeadLetters: told, Tries: 1, Log: s.Log,
-	})
-	router.AddSubscriberDecorators(message.MessageTransformSubscriberDecorator(intake.Line))
-	router.AddMiddleware(messaging.ReportErrors, s.tracer.Begin, buryPanics, middleware.Recoverer)
-	router.AddConsumerHandler("commands topic", messaging.CommandsTopic, subscriber, intake.Handle)
-	return router.Run(ctx)
+	return consumer{
+		window:     messaging.WindowConfig{Group: commandsGroup, AnyOrder: true, Tries: 1},
+		decorators: []message.SubscriberDecorator{message.MessageTransformSubscriberDecorator(intake.Line)},
+		middleware: []message.HandlerMiddleware{s.tracer.Begin, buryPanics}, handle: intake.Handle,
+	}
 }
 
 // buryPanics sends a message that makes its handler panic to the dead letters: it would do so for ever, and

@@ -2,11 +2,9 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"boxoffice/internal/messaging"
@@ -29,7 +27,12 @@ func (s *service) startNotifications(front start) error {
 	}
 	front("notification senders", notifier.Run)
 	front("notifications", s.withTopics(func(ctx context.Context) error {
-		return s.consumeNotifications(ctx, notifier)
+		return s.consume(ctx, "notifications", messaging.NotificationTopic, func(message.Publisher) consumer {
+			return consumer{
+				window:     messaging.WindowConfig{Group: "notifications", AnyOrder: true}, // each is a row of its own
+				middleware: []message.HandlerMiddleware{s.tracer.Continue}, handle: notifier.Handle,
+			}
+		})
 	}))
 	return nil
 }
@@ -49,24 +52,6 @@ func (s *service) senders() (all []notifications.Sender, err error) {
 		all = append(all, mails)
 	}
 	return all, nil
-}
-
-func (s *service) consumeNotifications(ctx context.Context, notifier *notifications.Notifier) (err error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, s.watermill())
-	if err != nil {
-		return fmt.Errorf("notifications router: %w", err)
-	}
-	deadLetters, err := s.single(ctx)
-	if err != nil {
-		return nil // ctx ended, which is no fault
-	}
-	defer func() { err = errors.Join(err, deadLetters.Close()) }()
-	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{
-		Group: "notifications", AnyOrder: true, DeadLetters: deadLetters, Log: s.Log, // each is a row of its own
-	})
-	router.AddMiddleware(messaging.ReportErrors, s.tracer.Continue, middleware.Recoverer)
-	router.AddConsumerHandler("notifications", messaging.NotificationTopic, subscriber, notifier.Handle)
-	return router.Run(ctx)
 }
 
 // notifications counts what became of notifications, by sender.

@@ -2,11 +2,9 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 
 	"boxoffice/cmd/internal/gateways"
 	"boxoffice/commands"
@@ -54,24 +52,11 @@ func (s *service) startPayments(front start) {
 	})
 	front("payment retries", s.whenDeciding(processor.Run))
 	front("payments", s.whenDeciding(s.withTopics(func(ctx context.Context) error {
-		return s.consumePayments(ctx, processor)
+		return s.consume(ctx, "payments", messaging.PaymentsTopic, func(message.Publisher) consumer {
+			return consumer{
+				window:     messaging.WindowConfig{Group: "payments"},
+				middleware: []message.HandlerMiddleware{s.tracer.Continue}, handle: processor.Handle,
+			}
+		})
 	})))
-}
-
-func (s *service) consumePayments(ctx context.Context, processor *payments.Processor) (err error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: closeTimeout}, s.watermill())
-	if err != nil {
-		return fmt.Errorf("payments router: %w", err)
-	}
-	deadLetters, err := s.single(ctx)
-	if err != nil {
-		return nil // ctx ended, which is no fault
-	}
-	defer func() { err = errors.Join(err, deadLetters.Close()) }()
-	subscriber := messaging.NewWindowedSubscriber(s.kafka, messaging.WindowConfig{
-		Group: "payments", DeadLetters: deadLetters, Log: s.Log,
-	})
-	router.AddMiddleware(messaging.ReportErrors, s.tracer.Continue, middleware.Recoverer)
-	router.AddConsumerHandler("payments", messaging.PaymentsTopic, subscriber, processor.Handle)
-	return router.Run(ctx)
 }
