@@ -99,9 +99,15 @@ type nativeOrder struct {
 	ShowID        int64                `json:"showId"`
 	TicketTypeID  *int64               `json:"ticketTypeId"`
 	Quantity      *int64               `json:"quantity"`
-	Lines         []domain.HeldLine    `json:"lines"`
+	Lines         []nativeLine         `json:"lines"`
 	Customer      views.Customer       `json:"customer"`
 	PaymentMethod domain.PaymentMethod `json:"paymentMethod"`
+}
+
+// nativeLine is a number of tickets of one type. Unlike a domain.HeldLine it has no price that one could send.
+type nativeLine struct {
+	TicketTypeID int64 `json:"ticketTypeId"`
+	Quantity     int64 `json:"quantity"`
 }
 
 // Check reports what is missing or out of bounds, and what is said twice.
@@ -133,10 +139,14 @@ func (o *nativeOrder) Check(c *httpapi.Checks) {
 
 // lines are what is ordered, whichever way it was said.
 func (o *nativeOrder) lines() []domain.HeldLine {
-	if o.Lines != nil {
-		return o.Lines
+	if o.Lines == nil {
+		return []domain.HeldLine{{TicketTypeID: *o.TicketTypeID, Quantity: *o.Quantity}}
 	}
-	return []domain.HeldLine{{TicketTypeID: *o.TicketTypeID, Quantity: *o.Quantity}}
+	lines := make([]domain.HeldLine, len(o.Lines))
+	for i, line := range o.Lines {
+		lines[i] = domain.HeldLine{TicketTypeID: line.TicketTypeID, Quantity: line.Quantity}
+	}
+	return lines
 }
 
 // command is what is asked for, of the customer with this customerRef.

@@ -166,6 +166,7 @@ func TestAMessageThatCantBeReadIsForTheDeadLetters(t *testing.T) {
 		{"no object", place("[]"), "The body must be an object."},
 		{"a second value", place(nativeBody + nativeBody), "JSON"},
 		{"an unknown field", place(strings.Replace(nativeBody, "{", `{"seat":"A1",`, 1)), "/seat is not known."},
+		{"a price", place(strings.Replace(linesBody, `"quantity":2`, `"quantity":2,"unitPrice":1`, 1)), "/lines/0/unitPrice is not known."},
 		{"a field twice", place(strings.Replace(nativeBody, "{", `{"showId":8,`, 1)), "/showId is there twice."},
 		{"a field of both formats", place(strings.Replace(ownerBody, "{", `{"showId":8,`, 1)), "/showId is not known."},
 		{"half of the owner's format", place(`{"payload":{"ticketId":1,"eventId":7,"quantity":2}}`), "/header/requestId is required."},

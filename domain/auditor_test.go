@@ -21,7 +21,8 @@ type auditor struct {
 	tickets   map[string]int64 // by order, value of the tickets it has
 	totalOf   map[string]int64
 	quantity  map[string]int64
-	commands  map[string]bool // that left an event
+	lines     map[string][]Line // by order, as it was placed
+	commands  map[string]bool   // that left an event
 }
 
 func newAuditor(f failer) *auditor {
@@ -29,7 +30,7 @@ func newAuditor(f failer) *auditor {
 		f: f, versions: map[string]int64{}, totals: map[string]Totals{}, types: map[string]TicketType{},
 		holds: map[string]string{}, ended: map[string]bool{}, customers: map[string]int64{},
 		settled: map[string]int64{}, refunded: map[string]int64{}, tickets: map[string]int64{},
-		totalOf: map[string]int64{}, quantity: map[string]int64{}, commands: map[string]bool{},
+		totalOf: map[string]int64{}, quantity: map[string]int64{}, lines: map[string][]Line{}, commands: map[string]bool{},
 	}
 }
 
@@ -100,6 +101,7 @@ func (a *auditor) move(m Movement, held, sold int64, begins bool) {
 	}
 	for _, member := range m.Members {
 		a.commands[member.CommandID] = true
+		a.prices(member, sold != 0)
 		switch {
 		case begins && (a.holds[member.HoldID] != "" || a.ended[member.HoldID]):
 			a.f.Fatalf("hold %s begins again", member.HoldID)
@@ -121,6 +123,20 @@ func (a *auditor) move(m Movement, held, sold int64, begins bool) {
 		}
 	}
 	a.compare(m.ShowID, m.Totals)
+}
+
+// prices checks that a member tells what was paid where tickets are sold or returned, and no price elsewhere.
+func (a *auditor) prices(member Member, told bool) {
+	a.f.Helper()
+	placed := a.lines[member.OrderID]
+	for i, line := range member.Lines {
+		switch {
+		case !told && line.UnitPrice != 0:
+			a.f.Fatalf("%s holds at a price: %+v", member.OrderID, line)
+		case told && (i >= len(placed) || Line(line) != placed[i]):
+			a.f.Fatalf("%s was placed as %+v, moved as %+v", member.OrderID, placed, member.Lines)
+		}
+	}
 }
 
 // compare checks the totals that an event carries, and that they can be.
@@ -156,6 +172,7 @@ func (a *auditor) limits(m Movement) {
 func (a *auditor) order(e Event) {
 	switch e := e.(type) {
 	case OrderPlaced:
+		a.lines[e.OrderID] = e.Lines
 		for _, line := range e.Lines {
 			a.totalOf[e.OrderID] += line.Quantity * line.UnitPrice
 			a.quantity[e.OrderID] += line.Quantity

@@ -15,7 +15,7 @@ func BenchmarkBatch(b *testing.B) {
 	body := Movement{ShowID: show1, Members: make([]Member, 100_000)}
 	for i := range body.Members {
 		body.Members[i] = Member{
-			OrderID: OrderID(begin, uint32(i)), CustomerRef: fmt.Sprint(i), Lines: []HeldLine{{1, 1}},
+			OrderID: OrderID(begin, uint32(i)), CustomerRef: fmt.Sprint(i), Lines: []HeldLine{{TicketTypeID: 1, Quantity: 1}},
 			ReleaseAt: begin.Add(time.Hour + time.Duration(i)*time.Millisecond),
 		}
 	}
@@ -26,7 +26,7 @@ func BenchmarkBatch(b *testing.B) {
 		batch := NewBatch(w.at, w.states)
 		for i := range 256 {
 			c := PlaceOrder{
-				OrderID: OrderID(begin, next), ShowID: show1, Lines: []HeldLine{{1, 2}}, CustomerRef: fmt.Sprint("c", i), TTL: ttl,
+				OrderID: OrderID(begin, next), ShowID: show1, Lines: []HeldLine{{TicketTypeID: 1, Quantity: 2}}, CustomerRef: fmt.Sprint("c", i), TTL: ttl,
 			}
 			next++
 			if _, err := batch.Decide("command", c); err != nil {

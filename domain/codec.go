@@ -16,6 +16,18 @@ var ErrSchemaVersion = errors.New("unknown schema version")
 // SchemaVersion is the version of a type's data that Encode writes. All types are in their first version.
 func SchemaVersion(string) int { return 1 }
 
+// EventTypes are the event types that this program knows, grouped by their streams: show, order, payment, inbox.
+func EventTypes() []string {
+	return []string{
+		"ShowCreated", "ShowChanged", "TicketTypeAdded", "TicketTypeChanged", "SalesPaused", "SalesResumed", "ShowCanceled",
+		"TicketsHeld", "HoldsReleased", "HoldsExpired", "HoldReacquired", "TicketsSold", "TicketsReturned",
+		"OrderPlaced", "OrderConfirmed", "OrderPaymentChanged", "OrderCompleted", "OrderCanceled", "OrderRefunded",
+		"PaymentRequested", "PaymentInstructed", "PaymentSettled", "PaymentFailed", "PaymentExpired", "PaymentMismatched",
+		"RefundRequested", "RefundCompleted", "RefundFailed",
+		"PaymentUnmatched", "OpenItemResolved", "StreamDiscarded",
+	}
+}
+
 // Known reports whether this program knows an event type.
 func Known(eventType string) bool {
 	_, err := decode(eventType, []byte("{}"))

@@ -47,6 +47,13 @@ func TestCancelingAnOrder(t *testing.T) {
 				wantEqual(t, w.states.Shows[show1].Taken("ann", 1), 0)
 			},
 		},
+		{
+			name: "that is paid returns the tickets at the order's price", given: and(done, newPrice(1)), when: byOperator,
+			then: "TicketsReturned OrderCanceled RefundRequested OrderRefunded",
+			check: func(t *testing.T, w *world) {
+				wantEqual(t, lastOf[TicketsReturned](w).Members[0].Lines[0], HeldLine{1, 2, 150_000})
+			},
+		},
 		{name: "that nobody knows finds nothing", given: live, when: CancelOrder{OrderID: order2}, code: NotFound},
 		{
 			name: "takes no novel for a reason", given: live, code: Invalid, field: "/reason",

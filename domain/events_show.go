@@ -25,10 +25,13 @@ type Totals struct {
 // Available is what is left for sale.
 func (t Totals) Available() int64 { return t.Capacity - t.Held - t.Sold }
 
-// HeldLine is a number of tickets of one type.
+// HeldLine is a number of tickets of one type. In TicketsSold and TicketsReturned it carries the order's price,
+// in the smallest unit of the show's currency, so that a show's stream alone tells what was earned. It is 0
+// everywhere else, and in events that were written before there was such a field.
 type HeldLine struct {
 	TicketTypeID int64 `json:"ticketTypeId"`
 	Quantity     int64 `json:"quantity"`
+	UnitPrice    int64 `json:"unitPrice,omitempty"`
 }
 
 // Member is one order's part in an event that covers many orders.

@@ -37,9 +37,9 @@ func FuzzBatch(f *testing.F) {
 func oddCommand(kind byte, a, b string, n, m int64, at time.Time) Command {
 	switch kind % 17 {
 	case 0:
-		return PlaceOrder{OrderID: a, ShowID: 1, Lines: []HeldLine{{n, m}}, CustomerRef: b, TTL: time.Duration(m), RequestedAt: at}
+		return PlaceOrder{OrderID: a, ShowID: 1, Lines: []HeldLine{{TicketTypeID: n, Quantity: m}}, CustomerRef: b, TTL: time.Duration(m), RequestedAt: at}
 	case 1:
-		return PlaceOrder{OrderID: OrderID(begin, 9), ShowID: 1, Lines: []HeldLine{{1, n}, {2, m}}, Method: PaymentMethod(a), TTL: ttl, RequestedAt: at}
+		return PlaceOrder{OrderID: OrderID(begin, 9), ShowID: 1, Lines: []HeldLine{{TicketTypeID: 1, Quantity: n}, {TicketTypeID: 2, Quantity: m}}, Method: PaymentMethod(a), TTL: ttl, RequestedAt: at}
 	case 2:
 		return SettlePayment{PaymentID: a, Reference: b, Amount: &n, Currency: "IDR"}
 	case 3:

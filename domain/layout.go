@@ -131,7 +131,7 @@ const (
 	movementBytes = 100
 	totalsBytes   = 140
 	memberBytes   = 230 // with both times
-	lineBytes     = 80
+	lineBytes     = 110 // with a price
 )
 
 // fitting is how many members fit into one event, at least one.

@@ -139,13 +139,16 @@ func (o *Order) refund(e OrderRefunded) {
 	}
 }
 
-// heldLines are the order's lines as a show counts them.
-func (o *Order) heldLines() []HeldLine {
-	lines := make([]HeldLine, len(o.Lines))
-	for i, line := range o.Lines {
-		lines[i] = HeldLine{line.TicketTypeID, line.Quantity}
+// heldLines are an order's lines as a show counts them in a movement of one kind.
+func heldLines(kind movement, lines []Line) []HeldLine {
+	counted := make([]HeldLine, len(lines))
+	for i, line := range lines {
+		counted[i] = HeldLine{TicketTypeID: line.TicketTypeID, Quantity: line.Quantity}
+		if kind.priced() {
+			counted[i].UnitPrice = line.UnitPrice
+		}
 	}
-	return lines
+	return counted
 }
 
 // tickets are the admissions that a paid order gets, line by line.

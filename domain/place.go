@@ -27,7 +27,7 @@ var ErrOrderID = errors.New("order id is malformed or taken")
 type PlaceOrder struct {
 	OrderID     string // drawn by the caller for each try; used up only if the order is accepted
 	ShowID      int64
-	Lines       []HeldLine
+	Lines       []HeldLine // their prices are the show's, whatever stands here
 	CustomerRef string
 	Method      PaymentMethod // empty: the show's first
 	RequestedAt time.Time     // requestDS of the owner's format, or zero
@@ -97,7 +97,7 @@ func (p *plan) hold(show *Show, c PlaceOrder, lines []Line, total Money, method 
 	}
 	p.moves = append(p.moves, move{show.ShowID, movedHeld, Member{
 		OrderID: c.OrderID, HoldID: placed.HoldID, CommandID: p.commandID, CustomerRef: c.CustomerRef,
-		Lines: slices.Clone(c.Lines), ExpiresAt: expiresAt, ReleaseAt: releaseAt,
+		Lines: heldLines(movedHeld, lines), ExpiresAt: expiresAt, ReleaseAt: releaseAt,
 	}})
 	p.facts = append(p.facts, fact{StreamOrder, c.OrderID, placed}, fact{StreamPayment, payment.PaymentID, payment})
 	p.placed = c.OrderID

@@ -20,7 +20,9 @@ func TestPlacingAnOrder(t *testing.T) {
 		{name: "holds tickets and asks for the payment", given: []any{concert()}, when: place(2, "ann"), then: held, check: checkFirstOrder},
 		{
 			name: "takes several lines or none", given: []any{concert()}, then: held,
-			when: ofNoOne(func(c *PlaceOrder) { c.Lines = []HeldLine{{1, 2}, {2, 1}} }),
+			when: ofNoOne(func(c *PlaceOrder) {
+				c.Lines = []HeldLine{{TicketTypeID: 1, Quantity: 2}, {TicketTypeID: 2, Quantity: 1}}
+			}),
 			check: func(t *testing.T, w *world) {
 				if total := w.states.Orders[order1].Total; total != (Money{600_000, "IDR"}) {
 					t.Errorf("total %+v", total)
@@ -29,7 +31,9 @@ func TestPlacingAnOrder(t *testing.T) {
 		},
 		{
 			name: "refuses all lines when one falls short", given: []any{concert(), place(1, "bob")}, code: SoldOut,
-			when: ofNoOne(func(c *PlaceOrder) { c.Lines = []HeldLine{{2, 1}, {1, 4}} }),
+			when: ofNoOne(func(c *PlaceOrder) {
+				c.Lines = []HeldLine{{TicketTypeID: 2, Quantity: 1}, {TicketTypeID: 1, Quantity: 4}}
+			}),
 		},
 		{name: "of an unknown show finds nothing", when: place(1, "ann"), code: NotFound},
 		{name: "of a ticket type of another show finds nothing", given: []any{concert()}, when: placeOf(9, 1, "ann"), code: NotFound},
@@ -38,11 +42,15 @@ func TestPlacingAnOrder(t *testing.T) {
 		{name: "of too large a number is invalid", given: []any{concert()}, when: place(math.MaxInt64, "ann"), code: Invalid, field: "/quantity"},
 		{
 			name: "names the bad line of several", given: []any{concert()}, code: Invalid, field: "/lines/1/quantity",
-			when: ofNoOne(func(c *PlaceOrder) { c.Lines = []HeldLine{{1, 1}, {2, 0}} }),
+			when: ofNoOne(func(c *PlaceOrder) {
+				c.Lines = []HeldLine{{TicketTypeID: 1, Quantity: 1}, {TicketTypeID: 2, Quantity: 0}}
+			}),
 		},
 		{
 			name: "of one type in two lines is invalid", given: []any{concert()}, code: Invalid, field: "/lines/1/ticketTypeId",
-			when: ofNoOne(func(c *PlaceOrder) { c.Lines = []HeldLine{{1, 1}, {1, 1}} }),
+			when: ofNoOne(func(c *PlaceOrder) {
+				c.Lines = []HeldLine{{TicketTypeID: 1, Quantity: 1}, {TicketTypeID: 1, Quantity: 1}}
+			}),
 		},
 		{
 			name: "without lines is invalid", given: []any{concert()}, code: Invalid, field: "/lines",
@@ -123,7 +131,7 @@ func TestAnOrderHasAtMostSoManyTickets(t *testing.T) {
 		show.TicketTypes[i].MaxPerCustomer = 0
 	}
 	most := place(MaxTicketsPerOrder-1, "ann")
-	most.Lines = append(most.Lines, HeldLine{2, 1})
+	most.Lines = append(most.Lines, HeldLine{TicketTypeID: 2, Quantity: 1})
 	w := newWorld(t)
 	if out := w.run(show, most, paid(order1, "r1")); out.err != nil {
 		t.Fatal(out.err)

@@ -62,7 +62,7 @@ func (p *plan) onShow(s *Show, e Event) {
 // move moves all tickets of an order's hold.
 func (p *plan) move(kind movement, o *Order, holdID string) {
 	p.moves = append(p.moves, move{o.ShowID, kind, Member{
-		OrderID: o.OrderID, HoldID: holdID, CommandID: p.commandID, CustomerRef: o.CustomerRef, Lines: o.heldLines(),
+		OrderID: o.OrderID, HoldID: holdID, CommandID: p.commandID, CustomerRef: o.CustomerRef, Lines: heldLines(kind, o.Lines),
 	}})
 }
 

@@ -124,7 +124,7 @@ func anyPlacement(t *rapid.T, showID int64) Command {
 	}
 	for ticketType := range int64(2) {
 		if n := rapid.Int64Range(0, 4).Draw(t, "quantity"); n > 0 {
-			c.Lines = append(c.Lines, HeldLine{ticketType + 1, n})
+			c.Lines = append(c.Lines, HeldLine{ticketType + 1, n, 7}) // a price that is not the show's
 		}
 	}
 	return c
@@ -151,8 +151,10 @@ func anyChange(t *rapid.T, showID int64) Command {
 	n := rapid.Int64Range(0, 8).Draw(t, "n")
 	name := fmt.Sprintf("name %d", n)
 	switch rapid.IntRange(0, 12).Draw(t, "change") {
-	case 0, 1, 2, 3:
+	case 0, 1, 2:
 		return ChangeTicketType{ShowID: showID, TicketTypeID: ticketType, Capacity: &n}
+	case 3:
+		return ChangeTicketType{ShowID: showID, TicketTypeID: ticketType, Price: &n}
 	case 4:
 		return ChangeTicketType{ShowID: showID, TicketTypeID: ticketType, Price: &n, MaxPerCustomer: &n}
 	case 5:

@@ -30,6 +30,13 @@ func TestReturningTicketsOfACanceledShow(t *testing.T) {
 				wantEqual(t, w.states.Shows[show1].Due().IsZero(), true)
 			},
 		},
+		{
+			name: "tells what was paid for them, whatever they cost now", then: returned,
+			given: and(sold, newPrice(1), CancelShow{ShowID: show1}), when: giveBack,
+			check: func(t *testing.T, w *world) {
+				wantEqual(t, lastOf[TicketsReturned](w).Members[0].Lines[0], HeldLine{1, 2, 150_000})
+			},
+		},
 		{name: "happens once", given: and(canceled, giveBack), when: giveBack},
 		{name: "happens once in one command", given: canceled, when: ReturnTickets{show1, []string{order1, order1}}, then: returned},
 		{name: "leaves a show alone that goes on", given: sold, when: giveBack},

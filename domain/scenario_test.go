@@ -191,8 +191,20 @@ func place(quantity int64, customer string) PlaceOrder { return placeOf(1, quant
 
 func placeOf(ticketType, quantity int64, customer string) PlaceOrder {
 	return PlaceOrder{
-		ShowID: show1, Lines: []HeldLine{{ticketType, quantity}}, CustomerRef: customer, Method: QRIS, TTL: ttl,
+		ShowID: show1, Lines: []HeldLine{{TicketTypeID: ticketType, Quantity: quantity}}, CustomerRef: customer, Method: QRIS, TTL: ttl,
 	}
+}
+
+// ofBoth asks for tickets of both types.
+func ofBoth(standing, seats int64) PlaceOrder {
+	c := place(standing, "ann")
+	c.Lines = append(c.Lines, HeldLine{TicketTypeID: 2, Quantity: seats})
+	return c
+}
+
+// newPrice changes what tickets of type 1 cost from now on.
+func newPrice(amount int64) ChangeTicketType {
+	return ChangeTicketType{ShowID: show1, TicketTypeID: 1, Price: &amount}
 }
 
 func byCard(c PlaceOrder) PlaceOrder {

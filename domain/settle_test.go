@@ -22,6 +22,24 @@ func TestMoneyForALiveOrder(t *testing.T) {
 				wantEqual(t, w.states.Shows[show1].Due().IsZero(), true)
 			},
 		},
+		{
+			name: "tells what was paid for them, whatever they cost now", then: sold,
+			given: and(live, newPrice(1)), when: paid(pay1, "r1"),
+			check: func(t *testing.T, w *world) {
+				wantEqual(t, lastOf[TicketsSold](w).Members[0].Lines[0], HeldLine{1, 2, 150_000})
+				wantEqual(t, lastOf[TicketsHeld](w).Members[0].Lines[0], HeldLine{TicketTypeID: 1, Quantity: 2})
+			},
+		},
+		{
+			name: "tells what was paid for each type of them", then: sold, when: paid(order1, "r1"),
+			given: []any{concert(), ofBoth(1, 2), newPrice(1)},
+			check: func(t *testing.T, w *world) {
+				lines := lastOf[TicketsSold](w).Members[0].Lines
+				wantEqual(t, len(lines), 2)
+				wantEqual(t, lines[0], HeldLine{1, 1, 150_000})
+				wantEqual(t, lines[1], HeldLine{2, 2, 300_000})
+			},
+		},
 		{name: "may name the order", given: live, when: paid(order1, ""), then: sold},
 		{name: "may come before the instruction", given: []any{concert(), place(2, "ann")}, when: paid(pay1, "r1"), then: sold},
 		{name: "may tell the right amount", given: live, when: paidAmount(pay1, "r1", 300_000, "IDR"), then: sold},
@@ -76,6 +94,14 @@ func TestMoneyForAnEndedOrder(t *testing.T) {
 				wantEqual(t, w.states.Orders[order1].HoldNumber, 2)
 				wantEqual(t, w.states.Orders[order1].Reason, "")
 				wantEqual(t, lastOf[PaymentSettled](w).Previous, Expired)
+			},
+		},
+		{
+			name: "takes the tickets again at the order's price", then: late,
+			given: and(ended, newPrice(1)), when: paid(pay1, "r1"),
+			check: func(t *testing.T, w *world) {
+				wantEqual(t, lastOf[HoldReacquired](w).Members[0].Lines[0], HeldLine{TicketTypeID: 1, Quantity: 2})
+				wantEqual(t, lastOf[TicketsSold](w).Members[0].Lines[0], HeldLine{1, 2, 150_000})
 			},
 		},
 		{

@@ -38,6 +38,9 @@ func (m movement) event(body Movement) Event {
 	}
 }
 
+// priced reports whether the members of a movement carry what was paid for their tickets.
+func (m movement) priced() bool { return m == movedSold || m == movedReturned }
+
 // tally counts what is taken of every ticket type of a show.
 type tally struct {
 	totals []Totals      // in the order of the show's ticket types
