@@ -147,6 +147,16 @@ CREATE TABLE IF NOT EXISTS checkpoints (
 
 INSERT INTO checkpoints (name, topic, partition) VALUES ('relay', '', 0) ON CONFLICT DO NOTHING;
 
+-- How often replay has swapped a projection's tables. A batch that was folded from the tables before a swap is
+-- folded again.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'checkpoints'::regclass AND attname = 'generation') THEN
+        ALTER TABLE checkpoints ADD COLUMN generation bigint NOT NULL DEFAULT 0;
+    END IF;
+END
+$$;
+
 ------------------------------------------------------------------------------------------------------
 -- Read models (package projections). Every row is a fold of one stream up to its version, and can be
 -- built again from the log at any time. A row is written only over one with a lower version.
@@ -187,6 +197,16 @@ CREATE TABLE IF NOT EXISTS dead_letters_done (
     reason           text NOT NULL,             -- of a discarded one
     done_at          timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (letter_partition, letter_offset, digest)
+);
+
+-- What stands in the tables of a read model: of which number its definition was, and when replay built it last, up
+-- to which position (null: it never did).
+CREATE TABLE IF NOT EXISTS read_models (
+    projection text COLLATE "C" NOT NULL,
+    number     integer NOT NULL,
+    built_at   timestamptz,
+    position   bigint,
+    PRIMARY KEY (projection)
 );
 
 -- Read model availability, number 1: shows, ticket_types and availability are written together, and every
@@ -263,6 +283,23 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Read model sales_by_day, number 1: what was sold of a ticket type on a day, and what went back on it. Days are
+-- those of the show's time zone. Every event of a show moves the version of the rows of its newest day.
+CREATE TABLE IF NOT EXISTS sales_by_day (
+    show_id        bigint NOT NULL,
+    day            date NOT NULL,
+    ticket_type_id bigint NOT NULL,
+    orders         bigint NOT NULL,           -- that got tickets of this type
+    tickets        bigint NOT NULL,           -- sold on this day, also if they were returned since
+    revenue        bigint NOT NULL,           -- what those cost, in the currency's smallest unit
+    refunds        bigint NOT NULL,           -- what the tickets cost that were returned on this day
+    price          bigint NOT NULL,           -- of a ticket, at the end of the day
+    currency       text COLLATE "C" NOT NULL,
+    time_zone      text NOT NULL,
+    version        bigint NOT NULL,
+    PRIMARY KEY (show_id, day, ticket_type_id)
+) WITH (fillfactor = 50);
 
 -- Read model open_items, number 1: one row per event that opened an item.
 DO $$
