@@ -63,7 +63,7 @@ func (a *Applier) Tally() Tally {
 // parked is tried once more.
 func (a *Applier) Start(ctx context.Context, topic string, partition int32, oldest, newest int64) (int64, error) {
 	name := a.projection.Definition().Name
-	c, err := take(ctx, a.db, name, place{topic, partition})
+	c, err := take(ctx, a.db, a.projection.Definition(), place{topic, partition})
 	if err != nil {
 		return 0, err
 	}
@@ -72,6 +72,9 @@ func (a *Applier) Start(ctx context.Context, topic string, partition int32, olde
 	a.mu.Unlock()
 	a.retryParked(ctx, true)
 	log := a.log.With("projection", name, "topic", topic, "partition", partition, "checkpoint", c.next)
+	if number := a.projection.Definition().Number; c.number < number {
+		log.ErrorContext(ctx, "the read model was made by an older definition: run boxoffice replay", "number", c.number, "wanted", number)
+	}
 	switch {
 	case c.next > newest:
 		log.WarnContext(ctx, "checkpoint is beyond the partition's end, all of it is read again", "end", newest)
@@ -113,12 +116,13 @@ func (a *Applier) Apply(ctx context.Context, topic string, partition int32, batc
 	for _, e := range events {
 		next.position = max(next.position, e.Position)
 	}
-	f, err := a.foldAndWrite(ctx, stored, next, events, nil)
-	if refused(err) {
-		var poison map[string]error
-		if poison, err = a.unsavable(ctx, events); err == nil {
-			f, err = a.foldAndWrite(ctx, stored, next, events, poison)
+	f, err := a.foldAndWrite(ctx, stored, next, events)
+	for swapped := (*swappedError)(nil); errors.As(err, &swapped); {
+		if err = checkNumber(ctx, a.db, a.projection.Definition()); err != nil {
+			break
 		}
+		stored.generation, next.generation = swapped.generation, swapped.generation
+		f, err = a.foldAndWrite(ctx, stored, next, events)
 	}
 	if err != nil {
 		return fmt.Errorf("apply to %s: %w", a.projection.Definition().Name, err)
@@ -135,7 +139,20 @@ func (a *Applier) Apply(ctx context.Context, topic string, partition int32, batc
 	return nil
 }
 
-func (a *Applier) foldAndWrite(ctx context.Context, stored, next checkpoint, events []eventstore.Recorded, poison map[string]error) (*folding, error) {
+// foldAndWrite folds a batch and stores what it makes. Events after which a row can't be stored park their streams.
+func (a *Applier) foldAndWrite(ctx context.Context, stored, next checkpoint, events []eventstore.Recorded) (*folding, error) {
+	f, err := a.tryToWrite(ctx, stored, next, events, nil)
+	if !Refused(err) {
+		return f, err
+	}
+	poison, err := a.unsavable(ctx, events)
+	if err != nil {
+		return nil, err
+	}
+	return a.tryToWrite(ctx, stored, next, events, poison)
+}
+
+func (a *Applier) tryToWrite(ctx context.Context, stored, next checkpoint, events []eventstore.Recorded, poison map[string]error) (*folding, error) {
 	f, err := foldBatch(ctx, a.projection, a.db, a.store.ReadStream, events, poison)
 	if err != nil {
 		return nil, err

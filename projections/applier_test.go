@@ -86,14 +86,14 @@ type failing struct {
 var errDied = errors.New("died before the commit")
 
 type failingRows struct {
-	Rows
+	Bulk
 	of *failing
 }
 
-func (f *failing) Rows() Rows { return failingRows{f.Projection.Rows(), f} }
+func (f *failing) Rows() Bulk { return failingRows{f.Projection.Rows(), f} }
 
 func (r failingRows) Save(ctx context.Context, tx *sqlx.Tx) error {
-	if err := r.Rows.Save(ctx, tx); err != nil || !r.of.fail {
+	if err := r.Bulk.Save(ctx, tx); err != nil || !r.of.fail {
 		return err
 	}
 	return errDied
@@ -150,7 +150,7 @@ func TestGapsAreHealedFromTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := w.order(t, id); same(got.State.Facts(0)) != same(want.State.Facts(0)) || got.Version != 4 {
+	if got := w.order(t, id); same(facts(t, got)) != same(facts(t, want)) || got.Version != 4 {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got := a.Tally(); got.Gaps != 2 || got.Repeats != 1 {

@@ -16,16 +16,23 @@ import (
 // Availability is the read model of shows: their descriptions, ticket types, and what is left of them.
 // It is fed by the show's stream alone, and every event of a show moves the version of all its rows.
 func Availability() *Model[ShowState] {
+	shows, types, left := showTable(), ticketTypeTable(), availabilityTable()
 	return &Model[ShowState]{
 		Def: Definition{
 			Name: "availability", Number: 1, Topic: OrdersTopic, Prefix: "show-",
-			Tables: []string{"availability", "shows", "ticket_types"},
+			Tables: []string{"shows", "ticket_types", "availability"},
 		},
 		KeyOf:  showKey,
 		Decode: decodeShow,
 		Apply:  applyShow,
 		Load:   loadShows,
-		Save:   saveShows,
+		Fill: func(rows []Row[ShowState]) []Filled {
+			return []Filled{
+				shows.with(rows),
+				types.with(partsOf(rows, func(s ShowState) []domain.TicketType { return s.TicketTypes })),
+				left.with(partsOf(rows, func(s ShowState) []domain.Totals { return s.Totals })),
+			}
+		},
 	}
 }
 

@@ -25,40 +25,6 @@ LEFT JOIN availability a ON a.show_id = t.show_id AND a.ticket_type_id = t.ticke
 
 const loadShowsSQL = selectShowsSQL + `WHERE s.show_id = ANY($1::bigint[]) ORDER BY s.show_id, t.ticket_type_id`
 
-const saveShowsSQL = `INSERT INTO shows AS t (show_id, name, venue, starts_at, time_zone, currency, payment_methods, paused,
-	canceled, defined, changed_at, version, position)
-SELECT u.show_id, u.name, u.venue, u.starts_at, u.time_zone, u.currency, u.payment_methods, u.paused = 1, u.canceled = 1,
-	u.defined, u.changed_at, u.version, u.position
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::json[], $8::bigint[],
-	$9::bigint[], $10::bigint[], $11::timestamptz[], $12::bigint[], $13::bigint[])
-	AS u (show_id, name, venue, starts_at, time_zone, currency, payment_methods, paused, canceled, defined, changed_at,
-	version, position)
-ON CONFLICT (show_id) DO UPDATE SET name = excluded.name, venue = excluded.venue, starts_at = excluded.starts_at,
-	time_zone = excluded.time_zone, currency = excluded.currency, payment_methods = excluded.payment_methods,
-	paused = excluded.paused, canceled = excluded.canceled, defined = excluded.defined, changed_at = excluded.changed_at,
-	version = excluded.version, position = excluded.position
-WHERE excluded.version > t.version`
-
-const saveTicketTypesSQL = `INSERT INTO ticket_types AS t (show_id, ticket_type_id, name, price, max_per_order,
-	max_per_customer, sales_from, sales_to, version)
-SELECT u.show_id, u.ticket_type_id, u.name, u.price, u.max_per_order, u.max_per_customer,
-	NULLIF(u.sales_from, '0001-01-01T00:00:00Z'), NULLIF(u.sales_to, '0001-01-01T00:00:00Z'), u.version
-FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[],
-	$8::timestamptz[], $9::bigint[])
-	AS u (show_id, ticket_type_id, name, price, max_per_order, max_per_customer, sales_from, sales_to, version)
-ON CONFLICT (show_id, ticket_type_id) DO UPDATE SET name = excluded.name, price = excluded.price,
-	max_per_order = excluded.max_per_order, max_per_customer = excluded.max_per_customer,
-	sales_from = excluded.sales_from, sales_to = excluded.sales_to, version = excluded.version
-WHERE excluded.version > t.version`
-
-const saveAvailabilitySQL = `INSERT INTO availability AS t (show_id, ticket_type_id, capacity, held, sold, version)
-SELECT u.show_id, u.ticket_type_id, u.capacity, u.held, u.sold, u.version
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-	AS u (show_id, ticket_type_id, capacity, held, sold, version)
-ON CONFLICT (show_id, ticket_type_id) DO UPDATE SET capacity = excluded.capacity, held = excluded.held,
-	sold = excluded.sold, version = excluded.version
-WHERE excluded.version > t.version`
-
 // showRecord is a row of selectShowsSQL.
 type showRecord struct {
 	ShowID         int64      `db:"show_id"`
@@ -163,42 +129,24 @@ func value[T any](column *T) T {
 	return *column
 }
 
-func saveShows(ctx context.Context, tx *sqlx.Tx, rows []Row[ShowState]) error {
-	if err := saveShowRows(ctx, tx, rows); err != nil {
-		return fmt.Errorf("shows: %w", err)
-	}
-	if err := saveTicketTypes(ctx, tx, rows); err != nil {
-		return fmt.Errorf("ticket types: %w", err)
-	}
-	if err := saveAvailability(ctx, tx, rows); err != nil {
-		return fmt.Errorf("availability: %w", err)
-	}
-	return nil
-}
-
-func saveShowRows(ctx context.Context, tx *sqlx.Tx, rows []Row[ShowState]) error {
+// showTable describes shows.
+func showTable() table[Row[ShowState]] {
 	type row = Row[ShowState]
-	c := columns[row]{rows: rows}
-	args := []any{
-		c.number(func(r *row) int64 { return r.State.ShowID }),
-		c.text(func(r *row) string { return r.State.Name }),
-		c.text(func(r *row) string { return r.State.Venue }),
-		c.time(func(r *row) time.Time { return r.State.StartsAt }),
-		c.text(func(r *row) string { return r.State.TimeZone }),
-		c.text(func(r *row) string { return r.State.Currency }),
-		c.json(func(r *row) any { return r.State.PaymentMethods }),
-		c.flag(func(r *row) bool { return r.State.Paused }),
-		c.flag(func(r *row) bool { return r.State.Canceled }),
-		c.number(func(r *row) int64 { return r.State.Defined }),
-		c.time(func(r *row) time.Time { return r.State.At }),
-		c.number(func(r *row) int64 { return r.Version }),
-		c.number(func(r *row) int64 { return r.Position }),
-	}
-	if c.err != nil {
-		return c.err
-	}
-	_, err := tx.ExecContext(ctx, saveShowsSQL, args...)
-	return err
+	return table[row]{name: "shows", key: []string{"show_id"}, columns: []column[row]{
+		number("show_id", func(r *row) int64 { return r.State.ShowID }),
+		text("name", func(r *row) string { return r.State.Name }),
+		text("venue", func(r *row) string { return r.State.Venue }),
+		instant("starts_at", func(r *row) time.Time { return r.State.StartsAt }),
+		text("time_zone", func(r *row) string { return r.State.TimeZone }),
+		text("currency", func(r *row) string { return r.State.Currency }),
+		encoded("payment_methods", func(r *row) any { return r.State.PaymentMethods }),
+		flag("paused", func(r *row) bool { return r.State.Paused }),
+		flag("canceled", func(r *row) bool { return r.State.Canceled }),
+		number("defined", func(r *row) int64 { return r.State.Defined }),
+		instant("changed_at", func(r *row) time.Time { return r.State.At }),
+		number("version", func(r *row) int64 { return r.Version }),
+		number("position", func(r *row) int64 { return r.Position }),
+	}}
 }
 
 // ofShow is a part of a show with the show's id and version.
@@ -217,31 +165,31 @@ func partsOf[T any](rows []Row[ShowState], parts func(ShowState) []T) []ofShow[T
 	return all
 }
 
-func saveTicketTypes(ctx context.Context, tx *sqlx.Tx, rows []Row[ShowState]) error {
+// ticketTypeTable describes ticket_types.
+func ticketTypeTable() table[ofShow[domain.TicketType]] {
 	type row = ofShow[domain.TicketType]
-	c := columns[row]{rows: partsOf(rows, func(s ShowState) []domain.TicketType { return s.TicketTypes })}
-	_, err := tx.ExecContext(ctx, saveTicketTypesSQL,
-		c.number(func(r *row) int64 { return r.showID }),
-		c.number(func(r *row) int64 { return r.part.TicketTypeID }),
-		c.text(func(r *row) string { return r.part.Name }),
-		c.number(func(r *row) int64 { return r.part.Price }),
-		c.number(func(r *row) int64 { return r.part.MaxPerOrder }),
-		c.number(func(r *row) int64 { return r.part.MaxPerCustomer }),
-		c.time(func(r *row) time.Time { return r.part.SalesFrom }),
-		c.time(func(r *row) time.Time { return r.part.SalesTo }),
-		c.number(func(r *row) int64 { return r.version }))
-	return err
+	return table[row]{name: "ticket_types", key: []string{"show_id", "ticket_type_id"}, columns: []column[row]{
+		number("show_id", func(r *row) int64 { return r.showID }),
+		number("ticket_type_id", func(r *row) int64 { return r.part.TicketTypeID }),
+		text("name", func(r *row) string { return r.part.Name }),
+		number("price", func(r *row) int64 { return r.part.Price }),
+		number("max_per_order", func(r *row) int64 { return r.part.MaxPerOrder }),
+		number("max_per_customer", func(r *row) int64 { return r.part.MaxPerCustomer }),
+		maybe("sales_from", func(r *row) time.Time { return r.part.SalesFrom }),
+		maybe("sales_to", func(r *row) time.Time { return r.part.SalesTo }),
+		number("version", func(r *row) int64 { return r.version }),
+	}}
 }
 
-func saveAvailability(ctx context.Context, tx *sqlx.Tx, rows []Row[ShowState]) error {
+// availabilityTable describes availability.
+func availabilityTable() table[ofShow[domain.Totals]] {
 	type row = ofShow[domain.Totals]
-	c := columns[row]{rows: partsOf(rows, func(s ShowState) []domain.Totals { return s.Totals })}
-	_, err := tx.ExecContext(ctx, saveAvailabilitySQL,
-		c.number(func(r *row) int64 { return r.showID }),
-		c.number(func(r *row) int64 { return r.part.TicketTypeID }),
-		c.number(func(r *row) int64 { return r.part.Capacity }),
-		c.number(func(r *row) int64 { return r.part.Held }),
-		c.number(func(r *row) int64 { return r.part.Sold }),
-		c.number(func(r *row) int64 { return r.version }))
-	return err
+	return table[row]{name: "availability", key: []string{"show_id", "ticket_type_id"}, columns: []column[row]{
+		number("show_id", func(r *row) int64 { return r.showID }),
+		number("ticket_type_id", func(r *row) int64 { return r.part.TicketTypeID }),
+		number("capacity", func(r *row) int64 { return r.part.Capacity }),
+		number("held", func(r *row) int64 { return r.part.Held }),
+		number("sold", func(r *row) int64 { return r.part.Sold }),
+		number("version", func(r *row) int64 { return r.version }),
+	}}
 }

@@ -73,7 +73,7 @@ func TestOrderFold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := row.State.Facts(row.Version)
+			f := facts(t, row)
 			p := f.Payment
 			got := want{f.Status, f.Reason, string('0'+rune(p.Attempt)) + " " + string(p.Status), f.Refund, len(f.Tickets)}
 			if got != c.want {

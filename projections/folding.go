@@ -24,19 +24,21 @@ type streamReader func(ctx context.Context, stream string, after int64, limit in
 type folding struct {
 	projection Projection
 	read       streamReader
-	rows       Rows
-	loaded     map[string]bool  // keys of the rows that are in memory
-	skip       map[string]bool  // parked streams
-	out        map[string]int64 // discarded streams: the first version that is left out
-	poison     map[string]error // known beforehand, by the events' ids
-	parked     []Parked         // by these events
+	rows       Bulk
+	wants      func(key string) bool // rows that are not wanted are passed over; nil: all are
+	loaded     map[string]bool       // keys of the rows that are in memory; nil: what is not there begins at version 0
+	skip       map[string]bool       // streams that were parked before
+	stop       map[string]int64      // streams parked by these events: the first version that could not be gone on with
+	out        map[string]int64      // discarded streams: the first version that is left out
+	poison     map[string]error      // known beforehand, by the events' ids
+	parked     []Parked              // by these events
 	tally      Tally
 }
 
 // keyed is an event with the row that it feeds, or with why that can't be read.
 type keyed struct {
 	key   string
-	event eventstore.Recorded
+	event *eventstore.Recorded
 	err   error
 }
 
@@ -59,23 +61,29 @@ func foldBatch(ctx context.Context, p Projection, db sqlx.QueryerContext, read s
 // feeding are the events that feed a row. One that can't be read parks its stream in its turn: what came before
 // it is still folded.
 func (f *folding) feeding(ctx context.Context, events []eventstore.Recorded) ([]keyed, error) {
-	var feeding []keyed
-	for _, e := range events {
+	feeding := make([]keyed, 0, len(events))
+	for i := range events {
+		e := &events[i]
 		var err error
 		if e.Data == nil {
-			if e, err = f.whole(ctx, e); err != nil && !errors.Is(err, ErrPoison) {
+			var found eventstore.Recorded
+			if found, err = f.whole(ctx, *e); err != nil && !errors.Is(err, ErrPoison) {
 				return nil, err
 			}
+			e = &found
 		}
 		key, ok := "", false
 		if err == nil {
-			key, ok, err = f.projection.Key(e)
+			key, ok, err = f.projection.Key(*e)
 		}
-		if known := f.poison[e.ID()]; err == nil && ok && known != nil {
-			err = known
+		if len(f.poison) > 0 && err == nil && ok {
+			err = f.poison[e.ID()]
 		}
 		if err == nil && ok && !storable(key) {
 			err = fmt.Errorf("%w: %s is for the row %q, which there can't be", ErrPoison, e.ID(), key)
+		}
+		if ok && err == nil && f.wants != nil && !f.wants(key) {
+			continue
 		}
 		if ok || err != nil {
 			feeding = append(feeding, keyed{key, e, err})
@@ -98,15 +106,17 @@ func (f *folding) whole(ctx context.Context, e eventstore.Recorded) (eventstore.
 
 // add folds events into their rows, and reads the rows that are not in memory yet.
 func (f *folding) add(ctx context.Context, db sqlx.QueryerContext, feeding []keyed) error {
-	var keys []string
-	for _, k := range feeding {
-		if k.err == nil && !f.loaded[k.key] {
-			f.loaded[k.key] = true
-			keys = append(keys, k.key)
+	if f.loaded != nil {
+		var keys []string
+		for _, k := range feeding {
+			if k.err == nil && !f.loaded[k.key] {
+				f.loaded[k.key] = true
+				keys = append(keys, k.key)
+			}
 		}
-	}
-	if err := f.rows.Load(ctx, db, keys); err != nil {
-		return err
+		if err := f.rows.Load(ctx, db, keys); err != nil {
+			return err
+		}
 	}
 	for _, k := range feeding {
 		if err := f.fold(ctx, k); err != nil {
@@ -122,16 +132,16 @@ func (f *folding) fold(ctx context.Context, k keyed) error {
 		f.tally.Discarded++
 		return nil
 	}
-	if f.skip[k.event.Stream] {
+	if stop, parked := f.stop[k.event.Stream]; f.skip[k.event.Stream] || parked && k.event.Version >= stop {
 		f.tally.Waiting++
 		return nil
 	}
 	if k.err != nil {
-		f.park(k.event, k.err)
+		f.park(*k.event, k.err)
 		return nil //nolint:nilerr // the parked stream tells of it
 	}
-	step, err := f.rows.Fold(k.key, k.event)
-	culprit := k.event
+	step, err := f.rows.Fold(k.key, *k.event)
+	culprit := *k.event
 	if err == nil && step.Outcome == Gap {
 		f.tally.Gaps++
 		culprit, err = f.heal(ctx, k, step.Version)
@@ -155,10 +165,10 @@ func (f *folding) heal(ctx context.Context, k keyed, version int64) (eventstore.
 	for version < k.event.Version {
 		page, err := f.read(ctx, k.event.Stream, version, healPage)
 		if err != nil {
-			return k.event, fmt.Errorf("heal row %s of %s: %w", k.key, f.projection.Definition().Name, err)
+			return *k.event, fmt.Errorf("heal row %s of %s: %w", k.key, f.projection.Definition().Name, err)
 		}
 		if len(page) == 0 {
-			return k.event, fmt.Errorf("%w: %s came, and the log has nothing of its stream after version %d", ErrPoison, k.event.ID(), version)
+			return *k.event, fmt.Errorf("%w: %s came, and the log has nothing of its stream after version %d", ErrPoison, k.event.ID(), version)
 		}
 		for _, e := range page {
 			step, err := f.rows.Fold(k.key, e)
@@ -174,16 +184,16 @@ func (f *folding) heal(ctx context.Context, k keyed, version int64) (eventstore.
 			}
 		}
 	}
-	return k.event, nil
+	return *k.event, nil
 }
 
 // park stops the stream of an event for this projection.
 func (f *folding) park(e eventstore.Recorded, reason error) {
 	text := strings.ToValidUTF8(strings.ReplaceAll(reason.Error(), "\x00", ""), "")
-	if f.skip == nil {
-		f.skip = map[string]bool{}
+	if f.stop == nil {
+		f.stop = map[string]int64{}
 	}
-	f.skip[e.Stream] = true
+	f.stop[e.Stream] = e.Version
 	f.tally.Parked++
 	f.parked = append(f.parked, Parked{
 		Projection: f.projection.Definition().Name, Stream: e.Stream, Version: e.Version, Position: e.Position,

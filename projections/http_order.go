@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"boxoffice/domain"
 	"boxoffice/internal/httpapi"
@@ -23,11 +22,14 @@ func (q *Queries) getOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	at, past, err := q.pastTime(params)
+	at, past, err := q.pastOf(r.Context(), params)
 	if err != nil {
 		return err
 	}
-	version, _, err := httpapi.QueryInt(params, "version")
+	version, waits, err := httpapi.QueryInt(params, "version")
+	if err == nil && waits && past {
+		err = badParameter("version", "can't be waited for in the past: leave it out beside at")
+	}
 	if err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func (q *Queries) getOrder(w http.ResponseWriter, r *http.Request) error {
 	var row Row[OrderState]
 	whole := q.mayRead(r, id)
 	if past {
-		row, err = q.orderAt(r.Context(), id, at)
+		row, err = q.orderUpTo(r.Context(), id, at.position)
 	} else {
 		row, err = q.awaitOrder(w, r, wanted{orderID: id, version: version, position: position, whole: whole})
 	}
@@ -71,7 +73,11 @@ func (q *Queries) orderViews(ctx context.Context, rows []Row[OrderState]) ([]vie
 	}
 	orders := make([]views.Order, len(rows))
 	for i, row := range rows {
-		orders[i] = views.NewOrder(row.State.Facts(row.Version), q.secrets.TicketCode)
+		facts, err := row.State.Facts(row.Version)
+		if err != nil {
+			return nil, err
+		}
+		orders[i] = views.NewOrder(facts, q.secrets.TicketCode)
 		// A forgotten customer's contact is blank.
 		if c, ok := contacts[row.State.PlacedPosition]; ok && c.CustomerID != "" {
 			orders[i].Customer = &views.Customer{ID: c.CustomerID, Email: c.Email, Name: c.Name}
@@ -80,26 +86,17 @@ func (q *Queries) orderViews(ctx context.Context, rows []Row[OrderState]) ([]vie
 	return orders, nil
 }
 
-// maxOrderEvents is how many events of an order, and of each of its payments, are read at most.
-const maxOrderEvents = 1000
-
-// orderAt folds an order as it was at a time; version 0 if it was not there yet.
-func (q *Queries) orderAt(ctx context.Context, id string, at time.Time) (Row[OrderState], error) {
-	position, err := q.store.PositionAt(ctx, at)
-	if err != nil {
-		return Row[OrderState]{}, err
-	}
-	return q.orderUpTo(ctx, id, position)
-}
-
-// orderUpTo folds an order as it was at a position of the log; version 0 if it was not there yet.
+// orderUpTo folds an order as it was at a position of the log; version 0 if it was not there yet. An event that
+// can't be read ends it, as it ends the read model's row.
 func (q *Queries) orderUpTo(ctx context.Context, id string, position int64) (Row[OrderState], error) {
-	events, err := q.store.ReadStream(ctx, domain.OrderStream(id), 0, maxOrderEvents)
+	stream := domain.OrderStream(id)
+	found, err := q.store.ReadStreams(ctx, []string{stream})
 	if err != nil {
 		return Row[OrderState]{}, err
 	}
+	events := found[stream]
 	for i, e := range events {
-		if e.Position > position {
+		if _, unreadable := decodeOrder(e); unreadable != nil || e.Position > position {
 			events = events[:i]
 			break
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strconv"
 	"testing"
@@ -221,38 +220,6 @@ func TestAnOrderThatTheReadModelDoesNotShowYet(t *testing.T) {
 	})
 }
 
-func TestAnOrderAsItWas(t *testing.T) {
-	t.Parallel()
-	s, id := newSite(t), orderNumber(1)
-	one := s.happens(t, placed(id, 1))
-	two := s.happens(t, confirmed(id))
-	s.happens(t, completed(id, 1))
-	at := func(moment time.Time) string {
-		return "/orders/" + id + "?at=" + url.QueryEscape(moment.Format(time.RFC3339Nano))
-	}
-	t.Run("before it was placed it is not found", func(t *testing.T) {
-		wantStatus(t, s.asOperator(t, at(one[0].RecordedAt.Add(-time.Millisecond))), http.StatusNotFound)
-	})
-	for name, c := range map[string]struct {
-		at     time.Time
-		status domain.OrderStatus
-	}{
-		"when it was placed":         {one[0].RecordedAt, domain.Pending},
-		"just before the next event": {two[0].RecordedAt.Add(-time.Microsecond), domain.Pending},
-		"when it was confirmed":      {two[0].RecordedAt, domain.Confirmed},
-		"in the future":              {two[0].RecordedAt.Add(time.Hour), domain.Completed},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if order := must[views.Order](t, s.asOperator(t, at(c.at))); order.Status != c.status {
-				t.Errorf("it was %s", order.Status)
-			}
-		})
-	}
-	t.Run("a stranger sees its status only", func(t *testing.T) {
-		wantJSON(t, s.get(t, at(one[0].RecordedAt)), `{"orderId":"`+id+`","status":"PENDING","version":1}`)
-	})
-}
-
 func TestTheHistoryOfAnOrder(t *testing.T) {
 	t.Parallel()
 	s, id := newSite(t), orderNumber(1)
@@ -273,7 +240,7 @@ func TestTheHistoryOfAnOrder(t *testing.T) {
 	want := []string{
 		"OrderPlaced: Order placed: 2 tickets for 300000 IDR, held until 2025-02-05 12:15:00 UTC",
 		"PaymentRequested: 300000 IDR asked for by QRIS, attempt 1",
-		"OrderConfirmed: Waiting for payment PAY-20250205-00000001-1 by QRIS",
+		"OrderConfirmed: Waiting for payment PAY-20250205-00000001-1 by QRIS, until 2025-02-05 12:14:00 UTC",
 		"PaymentSettled: 300000 IDR received, reference m-1",
 		"OrderCompleted: Order completed: 2 tickets issued",
 	}

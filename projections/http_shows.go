@@ -54,13 +54,25 @@ func (q *Queries) listShows(w http.ResponseWriter, r *http.Request) error {
 	return httpapi.JSON(w, http.StatusOK, page)
 }
 
-// getShow answers GET /shows/{id}; operators see what became of the money of a canceled one.
+// getShow answers GET /shows/{id}, now or as it was; operators see what became of the money of a canceled one.
 func (q *Queries) getShow(w http.ResponseWriter, r *http.Request) error {
-	row, err := q.showOf(r)
+	params, err := query(r, "at")
 	if err != nil {
 		return err
 	}
-	if _, err := query(r); err != nil {
+	at, past, err := q.pastOf(r.Context(), params)
+	if err != nil {
+		return err
+	}
+	if past {
+		show, err := q.showViewAt(r, at)
+		if err != nil {
+			return err
+		}
+		return answerPast(w, at, show)
+	}
+	row, err := q.showOf(r)
+	if err != nil {
 		return err
 	}
 	shows, err := q.showViews(r, []Row[ShowState]{row})
@@ -102,7 +114,7 @@ func (q *Queries) getAvailability(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	at, past, err := q.pastTime(params)
+	at, past, err := q.pastOf(r.Context(), params)
 	if err != nil {
 		return err
 	}
@@ -120,6 +132,9 @@ func (q *Queries) getAvailability(w http.ResponseWriter, r *http.Request) error 
 	}
 	if httpapi.ETag(w, r, answer.Version) {
 		return nil
+	}
+	if past {
+		return answerPast(w, at, answer)
 	}
 	return httpapi.JSON(w, http.StatusOK, answer)
 }

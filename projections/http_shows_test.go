@@ -2,7 +2,6 @@ package projections
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -72,8 +71,7 @@ func TestAvailabilityOverHTTP(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	path := "/shows/7/availability"
-	at := func(moment time.Time) string { return path + "?at=" + url.QueryEscape(moment.Format(time.RFC3339Nano)) }
-	opening := s.happens(t, created(7, 10))[0].RecordedAt
+	s.happens(t, created(7, 10))
 	second := s.happens(t, held(7, totals(10, 2, 0)))[0].RecordedAt
 	live := `{"showId":7,"version":2,"asOf":"` + second.Format(time.RFC3339Nano) + `","ticketTypes":[
 		{"ticketTypeId":1,"name":"Standard","price":150000,"capacity":10,"held":2,"sold":0,"available":8}]}`
@@ -91,34 +89,6 @@ func TestAvailabilityOverHTTP(t *testing.T) {
 		answer := s.get(t, path, "If-None-Match", tag)
 		if got := must[views.Availability](t, answer); got.TicketTypes[0].Sold != 2 || answer.Header().Get("ETag") != `"3"` {
 			t.Errorf("got %+v, ETag %s", got, answer.Header().Get("ETag"))
-		}
-	})
-	t.Run("it can be read as it was", func(t *testing.T) {
-		wantStatus(t, s.get(t, at(opening.Add(-time.Microsecond))), http.StatusNotFound)
-		for _, c := range []struct {
-			at         time.Time
-			held, sold int64
-		}{{opening, 0, 0}, {second, 2, 0}, {second.Add(time.Hour), 0, 2}} {
-			got := must[views.Availability](t, s.get(t, at(c.at)))
-			if got.TicketTypes[0].Held != c.held || got.TicketTypes[0].Sold != c.sold || !got.AsOf.Equal(c.at) {
-				t.Errorf("at %s it was %+v", c.at, got)
-			}
-		}
-	})
-	t.Run("with the names and prices of that time, also where the read model is behind", func(t *testing.T) {
-		dearer := ticketType(1, 10)
-		dearer.Price, dearer.Name = 2*price, "Front"
-		change := domain.TicketTypeChanged{ShowID: 7, TicketType: dearer, Totals: totals(10, 0, 2)}
-		changed := s.append(t, change)
-		for range 2 {
-			was, is := must[views.Availability](t, s.get(t, at(second))), must[views.Availability](t, s.get(t, at(changed[0].RecordedAt)))
-			if was.TicketTypes[0].Price != price || was.TicketTypes[0].Name != "Standard" {
-				t.Errorf("it was %+v", was)
-			}
-			if is.TicketTypes[0].Price != 2*price || is.TicketTypes[0].Name != "Front" || is.Version != 4 {
-				t.Errorf("it is %+v", is)
-			}
-			s.project(t, changed...)
 		}
 	})
 }

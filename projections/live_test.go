@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// table is a source of a test.
-type table struct {
+// lookedAt is a source of a test.
+type lookedAt struct {
 	mu     sync.Mutex
 	rows   map[string]int64
 	fault  error
@@ -27,33 +27,33 @@ type table struct {
 	slow   time.Duration // of each query
 }
 
-func (b *table) put(key string, version int64) {
+func (b *lookedAt) put(key string, version int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rows[key] = version
 }
 
 // raise puts a version if it is above the one that is there.
-func (b *table) raise(key string, version int64) {
+func (b *lookedAt) raise(key string, version int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rows[key] = max(b.rows[key], version)
 }
 
-func (b *table) fail(err error) {
+func (b *lookedAt) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fault = err
 }
 
 // count is the number of queries so far.
-func (b *table) count() int {
+func (b *lookedAt) count() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.looks)
 }
 
-func (b *table) query(keys []string) (map[string]int64, error) {
+func (b *lookedAt) query(keys []string) (map[string]int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.looks = append(b.looks, time.Now())
@@ -66,7 +66,7 @@ func (b *table) query(keys []string) (map[string]int64, error) {
 	return found, nil
 }
 
-func (b *table) source() source[string] {
+func (b *lookedAt) source() source[string] {
 	return source[string]{
 		versions: func(_ context.Context, keys []string) (map[string]int64, error) {
 			found, err := b.query(keys)
@@ -91,8 +91,8 @@ func (b *table) source() source[string] {
 	}
 }
 
-func newTable(rows map[string]int64) (*table, *feed[string]) {
-	b := &table{rows: rows}
+func newTable(rows map[string]int64) (*lookedAt, *feed[string]) {
+	b := &lookedAt{rows: rows}
 	return b, newFeed(b.source(), slog.New(slog.DiscardHandler))
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -26,8 +27,8 @@ type Model[T any] struct {
 	Apply func(state *T, e eventstore.Recorded, ev domain.Event) error
 	// Load reads rows by key in one query.
 	Load func(ctx context.Context, db sqlx.QueryerContext, keys []string) (map[string]Row[T], error)
-	// Save writes rows in the order they are given, each only if its version is above the stored one.
-	Save func(ctx context.Context, tx *sqlx.Tx, rows []Row[T]) error
+	// Fill turns rows into those of the model's tables, in the order they are given.
+	Fill func(rows []Row[T]) []Filled
 }
 
 // Row is a row of a read model: its state after the events of its stream up to Version.
@@ -45,14 +46,22 @@ func (m *Model[T]) Definition() Definition { return m.Def }
 func (m *Model[T]) Key(e eventstore.Recorded) (string, bool, error) { return m.KeyOf(e) }
 
 // Rows begins with no rows in memory.
-func (m *Model[T]) Rows() Rows {
-	return &rows[T]{model: m, all: map[string]Row[T]{}, changed: map[string]struct{}{}}
+func (m *Model[T]) Rows() Bulk {
+	return newRows(m)
 }
+
+func newRows[T any](m *Model[T]) *rows[T] { return &rows[T]{model: m, all: map[string]*kept[T]{}} }
 
 type rows[T any] struct {
 	model   *Model[T]
-	all     map[string]Row[T]
-	changed map[string]struct{}
+	all     map[string]*kept[T]
+	changed []string // keys, each once
+}
+
+// kept is a row in memory.
+type kept[T any] struct {
+	Row[T]
+	changed bool // it stands in rows.changed
 }
 
 func (r *rows[T]) Load(ctx context.Context, db sqlx.QueryerContext, keys []string) error {
@@ -63,37 +72,49 @@ func (r *rows[T]) Load(ctx context.Context, db sqlx.QueryerContext, keys []strin
 	if err != nil {
 		return fmt.Errorf("load %d rows of %s: %w", len(keys), r.model.Def.Name, err)
 	}
-	maps.Copy(r.all, loaded)
+	for key, row := range loaded {
+		r.all[key] = &kept[T]{Row: row}
+	}
 	return nil
 }
 
 func (r *rows[T]) Fold(key string, e eventstore.Recorded) (step Step, err error) {
-	row := r.all[key]
-	if e.Version <= row.Version {
-		return Step{Repeat, row.Version}, nil
+	in := r.all[key]
+	if in == nil {
+		in = &kept[T]{}
 	}
-	if !r.model.Sparse && e.Version > row.Version+1 {
-		return Step{Gap, row.Version}, nil
+	if e.Version <= in.Version {
+		return Step{Repeat, in.Version}, nil
 	}
-	before := row.Version
+	if !r.model.Sparse && e.Version > in.Version+1 {
+		return Step{Gap, in.Version}, nil
+	}
+	before := in.Row
 	defer func() {
 		if p := recover(); p != nil {
-			step, err = Step{Version: before}, fmt.Errorf("%w: %s: panic: %v", ErrPoison, e.ID(), p)
+			err = fmt.Errorf("panic: %v", p)
+		}
+		if err != nil {
+			in.Row = before
+			step, err = Step{Version: before.Version}, fmt.Errorf("%w: %s: %w", ErrPoison, e.ID(), err)
 		}
 	}()
 	ev, err := r.model.Decode(e)
+	if err == nil && ev != nil {
+		err = r.model.Apply(&in.State, e, ev)
+	}
 	if err != nil {
-		return Step{Version: before}, fmt.Errorf("%w: %s: %w", ErrPoison, e.ID(), err)
+		return Step{}, err
 	}
-	if ev != nil {
-		if err := r.model.Apply(&row.State, e, ev); err != nil {
-			return Step{Version: before}, fmt.Errorf("%w: %s: %w", ErrPoison, e.ID(), err)
-		}
+	if before.Version == 0 {
+		r.all[key] = in
 	}
-	row.Key, row.Version, row.Position = key, e.Version, e.Position
-	r.all[key] = row
-	r.changed[key] = struct{}{}
-	return Step{Folded, row.Version}, nil
+	in.Key, in.Version, in.Position = key, e.Version, e.Position
+	if !in.changed {
+		in.changed = true
+		r.changed = append(r.changed, key)
+	}
+	return Step{Folded, e.Version}, nil
 }
 
 func (r *rows[T]) Save(ctx context.Context, tx *sqlx.Tx) error {
@@ -101,20 +122,59 @@ func (r *rows[T]) Save(ctx context.Context, tx *sqlx.Tx) error {
 		return nil
 	}
 	// In the order of their keys, so that two transactions that touch the same rows never deadlock.
+	slices.Sort(r.changed)
 	out := make([]Row[T], 0, len(r.changed))
-	for _, key := range slices.Sorted(maps.Keys(r.changed)) {
-		out = append(out, r.all[key])
+	for _, key := range r.changed {
+		out = append(out, r.all[key].Row)
 	}
-	if err := r.model.Save(ctx, tx, out); err != nil {
-		return fmt.Errorf("save %d rows of %s: %w", len(out), r.model.Def.Name, err)
+	for _, f := range r.model.Fill(out) {
+		if err := f.Upsert(ctx, tx); err != nil {
+			return fmt.Errorf("save %d rows of %s: %w", len(r.changed), r.model.Def.Name, err)
+		}
 	}
-	clear(r.changed)
+	r.stored()
 	return nil
+}
+
+// stored forgets which rows were changed.
+func (r *rows[T]) stored() {
+	for _, key := range r.changed {
+		if in := r.all[key]; in != nil {
+			in.changed = false
+		}
+	}
+	r.changed = r.changed[:0]
+}
+
+func (r *rows[T]) Keys() []RowKey {
+	keys := make([]RowKey, 0, len(r.all))
+	for key := range r.all {
+		row := r.all[key]
+		keys = append(keys, RowKey{key, row.Version, row.Position})
+	}
+	slices.SortFunc(keys, func(a, b RowKey) int { return strings.Compare(a.Key, b.Key) })
+	return keys
+}
+
+func (r *rows[T]) Filled(keys []RowKey) []Filled {
+	out := make([]Row[T], len(keys))
+	for i := range keys {
+		out[i] = r.all[keys[i].Key].Row
+	}
+	return r.model.Fill(out)
+}
+
+func (r *rows[T]) Keep(wanted func(key string) bool) int {
+	if wanted != nil {
+		maps.DeleteFunc(r.all, func(key string, _ *kept[T]) bool { return !wanted(key) })
+	}
+	r.stored()
+	return len(r.all)
 }
 
 // foldRow folds events of one row from its beginning.
 func foldRow[T any](m *Model[T], key string, events []eventstore.Recorded) (Row[T], error) {
-	r := rows[T]{model: m, all: map[string]Row[T]{}, changed: map[string]struct{}{}}
+	r := newRows(m)
 	for _, e := range events {
 		step, err := r.Fold(key, e)
 		if err != nil {
@@ -124,5 +184,8 @@ func foldRow[T any](m *Model[T], key string, events []eventstore.Recorded) (Row[
 			return Row[T]{}, fmt.Errorf("fold %s: %s came after version %d", key, e.ID(), step.Version)
 		}
 	}
-	return r.all[key], nil
+	if in := r.all[key]; in != nil {
+		return in.Row, nil
+	}
+	return Row[T]{}, nil
 }

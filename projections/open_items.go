@@ -15,14 +15,18 @@ import (
 // opened it and the one that resolved it feed, both of one stream. Its rows are sparse: most events of a
 // payment feed none, and a row for every payment only to see gaps would cost more than it tells.
 func OpenItems() *Model[ItemState] {
+	items := itemTable()
 	return &Model[ItemState]{
-		Def:    Definition{Name: "open_items", Number: 1, Topic: PaymentTopic, Tables: []string{"open_items"}},
+		Def: Definition{
+			Name: "open_items", Number: 1, Topic: PaymentTopic, Tables: []string{"open_items"},
+			Types: []string{"PaymentMismatched", "PaymentUnmatched", "RefundFailed", "OpenItemResolved"},
+		},
 		KeyOf:  itemKey,
 		Sparse: true,
 		Decode: decodeItem,
 		Apply:  applyItem,
 		Load:   loadItems,
-		Save:   saveItems,
+		Fill:   func(rows []Row[ItemState]) []Filled { return []Filled{items.with(rows)} },
 	}
 }
 

@@ -16,19 +16,6 @@ const selectItemsSQL = `SELECT id, kind, payment_id, order_id, amount, currency,
 
 const loadItemsSQL = selectItemsSQL + `WHERE id = ANY($1::text[])`
 
-const saveItemsSQL = `INSERT INTO open_items AS t (id, kind, payment_id, order_id, amount, currency, at, detail, resolved,
-	resolved_at, reason, opened, version)
-SELECT u.id, u.kind, u.payment_id, u.order_id, u.amount, u.currency, u.at, u.detail, u.resolved = 1,
-	NULLIF(u.resolved_at, '0001-01-01T00:00:00Z'), u.reason, u.opened, u.version
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::text[],
-	$9::bigint[], $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[])
-	AS u (id, kind, payment_id, order_id, amount, currency, at, detail, resolved, resolved_at, reason, opened, version)
-ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, payment_id = excluded.payment_id, order_id = excluded.order_id,
-	amount = excluded.amount, currency = excluded.currency, at = excluded.at, detail = excluded.detail,
-	resolved = excluded.resolved, resolved_at = excluded.resolved_at, reason = excluded.reason, opened = excluded.opened,
-	version = excluded.version
-WHERE excluded.version > t.version`
-
 // itemRecord is a row of open_items as it is read.
 type itemRecord struct {
 	ID         string             `db:"id"`
@@ -68,22 +55,22 @@ func loadItems(ctx context.Context, db sqlx.QueryerContext, keys []string) (map[
 	return byKey, nil
 }
 
-func saveItems(ctx context.Context, tx *sqlx.Tx, rows []Row[ItemState]) error {
+// itemTable describes open_items.
+func itemTable() table[Row[ItemState]] {
 	type row = Row[ItemState]
-	c := columns[row]{rows: rows}
-	_, err := tx.ExecContext(ctx, saveItemsSQL,
-		c.text(func(r *row) string { return r.Key }),
-		c.text(func(r *row) string { return string(r.State.Kind) }),
-		c.text(func(r *row) string { return r.State.PaymentID }),
-		c.text(func(r *row) string { return r.State.OrderID }),
-		c.number(func(r *row) int64 { return r.State.Amount }),
-		c.text(func(r *row) string { return r.State.Currency }),
-		c.time(func(r *row) time.Time { return r.State.At }),
-		c.text(func(r *row) string { return r.State.Detail }),
-		c.flag(func(r *row) bool { return r.State.Resolved }),
-		c.time(func(r *row) time.Time { return r.State.ResolvedAt }),
-		c.text(func(r *row) string { return r.State.Reason }),
-		c.number(func(r *row) int64 { return r.State.Opened }),
-		c.number(func(r *row) int64 { return r.Version }))
-	return err
+	return table[row]{name: "open_items", key: []string{"id"}, columns: []column[row]{
+		text("id", func(r *row) string { return r.Key }),
+		text("kind", func(r *row) string { return string(r.State.Kind) }),
+		text("payment_id", func(r *row) string { return r.State.PaymentID }),
+		text("order_id", func(r *row) string { return r.State.OrderID }),
+		number("amount", func(r *row) int64 { return r.State.Amount }),
+		text("currency", func(r *row) string { return r.State.Currency }),
+		instant("at", func(r *row) time.Time { return r.State.At }),
+		text("detail", func(r *row) string { return r.State.Detail }),
+		flag("resolved", func(r *row) bool { return r.State.Resolved }),
+		maybe("resolved_at", func(r *row) time.Time { return r.State.ResolvedAt }),
+		text("reason", func(r *row) string { return r.State.Reason }),
+		number("opened", func(r *row) int64 { return r.State.Opened }),
+		number("version", func(r *row) int64 { return r.Version }),
+	}}
 }

@@ -57,6 +57,34 @@ func IndexDiscarded(ctx context.Context, db *sqlx.DB) error {
 	}
 }
 
+// DiscardedIn reads from the log which streams each projection leaves out, and from which version on.
+func DiscardedIn(ctx context.Context, db *sqlx.DB) (map[string]map[string]int64, error) {
+	out := map[string]map[string]int64{}
+	for stream, version := "", int64(0); ; {
+		page, err := discards(ctx, db, stream, version)
+		if err != nil {
+			return nil, fmt.Errorf("read what was discarded: %w", err)
+		}
+		for _, e := range page {
+			stream, version = e.Stream, e.Version
+			ev, err := decode(e)
+			d, ok := ev.(domain.StreamDiscarded)
+			if err != nil || !ok || d.Letter != nil {
+				continue // whatever a newer program meant by it, this one can't do it
+			}
+			if out[d.Projection] == nil {
+				out[d.Projection] = map[string]int64{}
+			}
+			if _, before := out[d.Projection][d.Stream]; !before {
+				out[d.Projection][d.Stream] = d.Version
+			}
+		}
+		if len(page) < discardPage {
+			return out, nil
+		}
+	}
+}
+
 // discards reads events that discard something, after one of them. The streams' names begin with inbox- and are
 // in the order of their months, so that is the order of positions, too.
 func discards(ctx context.Context, db *sqlx.DB, stream string, version int64) (page []eventstore.Recorded, err error) {
@@ -100,6 +128,9 @@ func indexDiscard(ctx context.Context, db *sqlx.DB, e eventstore.Recorded) (err 
 			_ = tx.Rollback() // the first error says why
 		}
 	}()
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, swapLock); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO discarded (projection, stream, version, reason, position, discarded_at)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (projection, stream) DO NOTHING`,
 		d.Projection, d.Stream, d.Version, d.Reason, e.Position, e.RecordedAt); err != nil {

@@ -19,6 +19,9 @@ const (
 	ownPause   = 10 * time.Second // between two rounds; a rebalance hands partitions over one by one
 )
 
+// swapTries is how often a retry begins in all while replays swap its tables.
+const swapTries = 4
+
 // lastLook is how long a retry may take to make good what was passed over while it ran.
 const lastLook = 3 * time.Second
 
@@ -35,8 +38,8 @@ func Retry(ctx context.Context, p Projection, db *sqlx.DB, store *eventstore.Sto
 	if err != nil {
 		return nil, fmt.Errorf("retry %s for %s: %w", stream, was.Projection, err)
 	}
-	next, still, err := r.goOn(ctx, from, r.unpark)
-	if refused(err) {
+	next, still, err := r.goOnAnew(ctx, from, r.unpark)
+	if Refused(err) {
 		was.Reason = fmt.Sprintf("its row can't be stored: %v", err)
 		return &was, nil
 	}
@@ -45,7 +48,7 @@ func Retry(ctx context.Context, p Projection, db *sqlx.DB, store *eventstore.Sto
 		// knows of that any more, so it is made good even if the caller has lost its partitions meanwhile.
 		lasting, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
 		defer cancel()
-		_, still, err = r.goOn(lasting, next, park)
+		_, still, err = r.goOnAnew(lasting, next, park)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("retry %s for %s: %w", stream, was.Projection, err)
@@ -71,6 +74,17 @@ func (r retrial) start(ctx context.Context, was Parked) (int64, error) {
 	return was.Version - 1, nil
 }
 
+// goOnAnew is goOn, again with the rows of the new tables where a replay has swapped them meanwhile.
+func (r retrial) goOnAnew(ctx context.Context, after int64, mark func(context.Context, *sqlx.Tx, []Parked) error) (next int64, still *Parked, err error) {
+	for range swapTries {
+		next, still, err = r.goOn(ctx, after, mark)
+		if swapped := (*swappedError)(nil); !errors.As(err, &swapped) {
+			break
+		}
+	}
+	return next, still, err
+}
+
 // goOn folds the stream after a version, to its end or to what can't be folded, and writes the rows together with
 // what mark does about the parked stream. It returns the version up to which it has read.
 func (r retrial) goOn(ctx context.Context, after int64, mark func(context.Context, *sqlx.Tx, []Parked) error) (_ int64, _ *Parked, err error) {
@@ -80,6 +94,10 @@ func (r retrial) goOn(ctx context.Context, after int64, mark func(context.Contex
 		return 0, nil, err
 	}
 	f.out = stopped.discarded
+	generation, err := generationOf(ctx, r.db, r.projection.Definition().Name, "")
+	if err != nil {
+		return 0, nil, err
+	}
 	for {
 		page, err := r.store.ReadStream(ctx, r.stream, after, healPage)
 		if err != nil {
@@ -108,6 +126,12 @@ func (r retrial) goOn(ctx context.Context, after int64, mark func(context.Contex
 			_ = tx.Rollback() // the first error says why
 		}
 	}()
+	switch now, err := generationOf(ctx, tx, r.projection.Definition().Name, "FOR KEY SHARE"); {
+	case err != nil:
+		return 0, nil, err
+	case now != generation:
+		return 0, nil, &swappedError{now} // the rows were read before a replay swapped the tables
+	}
 	if err := mark(ctx, tx, f.parked); err != nil {
 		return 0, nil, err
 	}

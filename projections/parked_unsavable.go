@@ -12,9 +12,9 @@ import (
 	"boxoffice/eventstore"
 )
 
-// refused reports whether Postgres refused what was to be stored, and will refuse it again: data that is no value
+// Refused reports whether Postgres refused what was to be stored, and will refuse it again: data that is no value
 // of its column, a constraint, a limit.
-func refused(err error) bool {
+func Refused(err error) bool {
 	pqErr, ok := errors.AsType[*pq.Error](err)
 	if !ok {
 		return false
@@ -49,12 +49,12 @@ func (a *Applier) unsavable(ctx context.Context, events []eventstore.Recorded) (
 	for _, stream := range streams {
 		own := byStream[stream]
 		err := a.trySave(ctx, own)
-		if err != nil && !refused(err) {
+		if err != nil && !Refused(err) {
 			return nil, err
 		}
 		for n := 1; err != nil && n <= len(own); n++ {
 			one := a.trySave(ctx, own[:n])
-			if one != nil && !refused(one) {
+			if one != nil && !Refused(one) {
 				return nil, one
 			}
 			if one != nil {

@@ -22,7 +22,8 @@ type Definition struct {
 	Number int      // of its form; a new number is built by replay beside the old one
 	Topic  string   // the topic that carries its streams, without the deployment's prefix
 	Prefix string   // of its streams' names, so that others need not be decoded; empty: it looks at all
-	Tables []string // what Save writes, and nothing else does
+	Types  []string // of the events that feed rows, where only some of all streams do; empty: those of Prefix
+	Tables []string // what Save writes, and nothing else does; in the order in which queries join them
 }
 
 // Projection is a read model, whatever its rows look like.
@@ -31,7 +32,7 @@ type Projection interface {
 	// Key tells which row an event feeds; false: none. An error means that the event can't be read.
 	Key(e eventstore.Recorded) (key string, ok bool, err error)
 	// Rows begins with no rows in memory.
-	Rows() Rows
+	Rows() Bulk
 }
 
 // Rows are rows of a read model in memory. They belong to one goroutine.
@@ -42,6 +43,24 @@ type Rows interface {
 	Fold(key string, e eventstore.Recorded) (Step, error)
 	// Save writes the rows that were changed, each only if its version is above the stored one.
 	Save(ctx context.Context, tx *sqlx.Tx) error
+}
+
+// Bulk are the rows of a read model that is built anew: all of them are in memory, or those of a range of keys.
+type Bulk interface {
+	Rows
+	// Keys are the rows in memory, in the order of their keys.
+	Keys() []RowKey
+	// Filled are rows as they stand in the tables.
+	Filled(keys []RowKey) []Filled
+	// Keep forgets all rows that are not wanted (nil: none), counts the others as stored, and tells how many there are.
+	Keep(wanted func(key string) bool) int
+}
+
+// RowKey is a row in memory: its key, and the event that it shows last.
+type RowKey struct {
+	Key      string
+	Version  int64
+	Position int64
 }
 
 // Step is what an event did to its row.
@@ -71,5 +90,5 @@ const (
 
 // All returns every read model of this package.
 func All() []Projection {
-	return []Projection{Availability(), OrderStatus(), OpenItems()}
+	return []Projection{Availability(), OrderStatus(), OpenItems(), SalesByDay()}
 }

@@ -48,7 +48,7 @@ func TestRowsAreTheFoldOfTheLogHoweverItArrives(t *testing.T) {
 			}
 		}
 		for id, events := range orders {
-			compareRow(rt, OrderStatus(), id, events, w, func(s OrderState) any { return s.Facts(0) })
+			compareRow(rt, OrderStatus(), id, events, w, func(s OrderState) any { return facts(rt, Row[OrderState]{State: s}) })
 		}
 		for id, events := range shows {
 			compareRow(rt, Availability(), id, events, w, func(s ShowState) any { return s.Facts(0) })

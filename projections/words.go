@@ -10,8 +10,9 @@ import (
 	"boxoffice/eventstore"
 )
 
-// describe tells an event of an order or payment in one line of words.
-func describe(e eventstore.Recorded) string {
+// Describe tells an event in one line of words; one that can't be read by its type alone. What people typed is in
+// it as they typed it.
+func Describe(e eventstore.Recorded) string {
 	ev, err := decode(e)
 	if err != nil {
 		return e.Type
@@ -20,19 +21,19 @@ func describe(e eventstore.Recorded) string {
 	case domain.OrderPlaced:
 		return fmt.Sprintf("Order placed: %s for %s, held until %s", tickets(ev.Lines), money(ev.Total), clock(ev.ExpiresAt))
 	case domain.OrderConfirmed:
-		return fmt.Sprintf("Waiting for payment %s by %s", ev.Payment.PaymentID, ev.Payment.Method)
+		return fmt.Sprintf("Waiting for payment %s by %s", ev.Payment.PaymentID, ev.Payment.Method) + until(ev.Payment.ExpiresAt)
 	case domain.OrderPaymentChanged:
-		return fmt.Sprintf("Payment %s by %s is %s", ev.Payment.PaymentID, ev.Payment.Method, strings.ToLower(string(ev.Payment.Status)))
+		return paymentChanged(ev.Payment)
 	case domain.OrderCompleted:
 		late := ""
 		if ev.Late {
-			late = " after it had ended, because its money came late"
+			late = " after it had ended, because its money came late and its tickets were still there"
 		}
 		return fmt.Sprintf("Order completed%s: %s issued", late, count(int64(len(ev.Tickets)), "ticket"))
 	case domain.OrderCanceled:
 		return "Order canceled: " + canceledBecause(ev)
 	case domain.OrderRefunded:
-		return fmt.Sprintf("Refund of %s: %s", money(ev.Amount), refundIs(ev.Refund))
+		return fmt.Sprintf("Refund of %s is %s: %s", money(ev.Amount), refundIs(ev.Refund), refundBecause(ev.Reason))
 	default:
 		return describePayment(e.Type, ev)
 	}
@@ -41,29 +42,56 @@ func describe(e eventstore.Recorded) string {
 func describePayment(name string, ev domain.Event) string {
 	switch ev := ev.(type) {
 	case domain.PaymentRequested:
-		return fmt.Sprintf("%s asked for by %s, attempt %d", money(ev.Amount), ev.Method, ev.Attempt)
+		return fmt.Sprintf("%s asked for by %s, attempt %d", money(ev.Amount), ev.Method, ev.Attempt) + until(ev.ExpiresAt)
 	case domain.PaymentInstructed:
 		return fmt.Sprintf("The gateway said how to pay, until %s", clock(ev.ExpiresAt))
 	case domain.PaymentSettled:
 		return fmt.Sprintf("%s received", money(ev.Amount)) + reference(ev.Reference)
 	case domain.PaymentFailed:
-		return "The gateway will take no money for this payment" + after(": ", ev.Detail)
+		return "The gateway will take no money for this payment" + after(", status ", ev.GatewayStatus) + remark(ev.Detail)
 	case domain.PaymentExpired:
 		return "This payment is not needed any more and is voided at the gateway"
 	case domain.PaymentMismatched:
-		return "Money that does not fit was kept for an operator: " + mismatchText(ev)
+		return misfit(ev) + ", kept for an operator"
 	case domain.RefundRequested:
-		return fmt.Sprintf("Refund of %s asked for: %s", money(ev.Amount), refundBecause(ev.Reason))
+		return fmt.Sprintf("Refund of %s asked for: %s", money(ev.Amount), refundBecause(ev.Reason)) + reference(ev.Reference)
 	case domain.RefundCompleted:
 		return fmt.Sprintf("%s sent back", money(ev.Amount))
 	case domain.RefundFailed:
-		return fmt.Sprintf("Refund of %s was given up after %s", money(ev.Amount), count(int64(ev.Attempts), "try")) + after(": ", ev.Detail)
+		return fmt.Sprintf("Refund of %s was given up after %s, an operator has to look", money(ev.Amount), count(int64(ev.Attempts), "try")) +
+			after(": ", ev.Detail)
+	default:
+		return describeInbox(name, ev)
+	}
+}
+
+func describeInbox(name string, ev domain.Event) string {
+	switch ev := ev.(type) {
+	case domain.PaymentUnmatched:
+		amount := "Money"
+		if ev.Amount.Currency != "" {
+			amount = money(ev.Amount)
+		}
+		return fmt.Sprintf("%s reported as %s by %s for %q, which nobody knows here: kept for an operator",
+			amount, ev.GatewayStatus, ev.Gateway, ev.PaymentID)
 	case domain.OpenItemResolved:
 		return "An operator resolved " + ev.Item + after(": ", ev.Reason)
 	case domain.StreamDiscarded:
 		return "An operator gave up " + given(ev) + after(": ", ev.Reason)
 	default:
-		return name
+		return describeShow(name, ev)
+	}
+}
+
+// paymentChanged tells of a payment that changed while its order's status did not.
+func paymentChanged(p domain.PaymentSummary) string {
+	switch p.Status {
+	case domain.Requested:
+		return fmt.Sprintf("One more payment is asked for: %s by %s, attempt %d", p.PaymentID, p.Method, p.Attempt)
+	case domain.Failed:
+		return fmt.Sprintf("Payment %s by %s failed; another one may be asked for", p.PaymentID, p.Method) + until(p.ExpiresAt)
+	default:
+		return fmt.Sprintf("Payment %s by %s is %s", p.PaymentID, p.Method, strings.ToLower(string(p.Status)))
 	}
 }
 
@@ -77,9 +105,9 @@ func given(ev domain.StreamDiscarded) string {
 func canceledBecause(ev domain.OrderCanceled) string {
 	switch ev.Reason {
 	case domain.ReasonHoldExpired:
-		return "nobody paid in time"
+		return "its hold had expired unpaid; ended at " + clock(ev.CanceledAt)
 	case domain.ReasonPaymentFailed:
-		return "the payment failed"
+		return fmt.Sprintf("the payment by %s failed and can't be tried again", ev.Payment.Method)
 	case domain.ReasonCustomer:
 		return "by the customer"
 	case domain.ReasonOperator:
@@ -94,9 +122,9 @@ func canceledBecause(ev domain.OrderCanceled) string {
 func refundBecause(reason domain.RefundReason) string {
 	switch reason {
 	case domain.LateMoney:
-		return "the order had ended and its tickets were gone"
+		return "the money came after the order had ended"
 	case domain.DuplicateMoney:
-		return "the order was paid already"
+		return "the order had been paid already"
 	case domain.OrderCancel:
 		return "the order was canceled"
 	case domain.ShowCancel:
@@ -149,6 +177,31 @@ func money(m domain.Money) string {
 }
 
 func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// until is by when, or nothing where no time was given.
+func until(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return ", until " + clock(t)
+}
+
+// misfit tells of money that does not fit.
+func misfit(ev domain.PaymentMismatched) string {
+	if ev.Mismatch == domain.UnclearReference {
+		return fmt.Sprintf("%s reported at %s with the reference %q may be what had come without one, or more",
+			money(ev.Received), clock(ev.ReceivedAt), ev.Reference)
+	}
+	return fmt.Sprintf("%s received at %s where %s was asked for", money(ev.Received), clock(ev.ReceivedAt), money(ev.Expected))
+}
+
+// remark is what somebody said about it, in brackets, or nothing.
+func remark(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
+}
 
 func reference(id string) string { return after(", reference ", id) }
 

@@ -12,6 +12,7 @@ import (
 	"boxoffice/domain"
 	"boxoffice/eventstore"
 	"boxoffice/internal/devstack"
+	"boxoffice/internal/views"
 )
 
 // world is a log with its read models in a database of its own.
@@ -125,6 +126,20 @@ func (w *world) order(t testing.TB, id string) Row[OrderState] {
 	return rows[id]
 }
 
+// facts is what an order's row shows.
+func facts(t interface {
+	Helper()
+	Fatal(args ...any)
+}, row Row[OrderState],
+) views.OrderFacts {
+	t.Helper()
+	f, err := row.State.Facts(row.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 func (w *world) parked(t testing.TB) []Parked {
 	t.Helper()
 	parked, err := ParkedStreams(t.Context(), w.db, 100)
@@ -159,11 +174,15 @@ func streamOf(ev domain.Event) string {
 		return domain.ShowStream(ev.ShowID)
 	case domain.SalesPaused:
 		return domain.ShowStream(ev.ShowID)
+	case domain.SalesResumed:
+		return domain.ShowStream(ev.ShowID)
 	case domain.ShowCanceled:
 		return domain.ShowStream(ev.ShowID)
 	case domain.TicketsHeld:
 		return domain.ShowStream(ev.ShowID)
 	case domain.TicketsSold:
+		return domain.ShowStream(ev.ShowID)
+	case domain.TicketsReturned:
 		return domain.ShowStream(ev.ShowID)
 	case domain.OrderPlaced:
 		return domain.OrderStream(ev.OrderID)
