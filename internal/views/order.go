@@ -126,6 +126,9 @@ type RefundPart struct {
 // SumRefunds sums up an order's refunds. One that was given up shows before one that is due, and that
 // before those that are done, because it is what somebody still has to look at. Zero: no refunds.
 func SumRefunds(parts []RefundPart) Refund {
+	if len(parts) == 0 {
+		return Refund{}
+	}
 	rank := map[domain.RefundStatus]int{domain.RefundDone: 1, domain.RefundDue: 2, domain.RefundLost: 3}
 	var sum Refund
 	for _, p := range parts {

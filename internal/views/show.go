@@ -91,7 +91,7 @@ type Stock struct {
 type Availability struct {
 	ShowID      int64     `json:"showId"`
 	Version     int64     `json:"version"`
-	AsOf        time.Time `json:"asOf"` // live: when that event happened; of a time: that time
+	AsOf        time.Time `json:"asOf"` // when that event happened; as it was at a time: that time
 	TicketTypes []Stock   `json:"ticketTypes"`
 }
 

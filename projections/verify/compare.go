@@ -26,7 +26,8 @@ type row struct {
 	key     string
 	stream  string // that feeds it
 	version int64
-	cells   any // comparable
+	cells   any    // the other columns: a comparable struct whose fields name them by the tag db; nil: only their sum is known
+	sum     digest // of orderCells that the log makes
 }
 
 // expected are stored rows that are ahead of the fold, by stream:version.
@@ -38,11 +39,12 @@ type comparison struct {
 	pass   *pass
 	model  model
 	wait   time.Duration
-	behind map[string]int64 // keys of rows that are behind, and the version that they have
+	behind map[string]row // rows that are behind, by key; one that is missing has version 0
 }
 
 func (c *comparison) run(ctx context.Context) error {
-	c.behind = map[string]int64{}
+	c.behind = map[string]row{}
+	read := int64(0)
 	for after := ""; ; {
 		page, err := c.model.page(ctx, after, pageRows)
 		if err != nil {
@@ -52,12 +54,17 @@ func (c *comparison) run(ctx context.Context) error {
 			c.sort(r)
 			after = r.key
 		}
+		read += int64(len(page))
+		c.pass.comparing(c.model.table(), read, max(read, c.pass.fold.rowsOf(c.model.table())))
 		if len(page) < pageRows {
 			break
 		}
 	}
-	c.model.unseen(c.pass.fold, func(key string) { c.behind[key] = 0 })
-	return c.settle(ctx)
+	c.model.unseen(c.pass.fold, func(key string) { c.behind[key] = row{model: c.model, key: key} })
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	return c.pass.explain(ctx)
 }
 
 // sort compares a stored row if its version is the fold's, and keeps it for later if not.
@@ -70,7 +77,7 @@ func (c *comparison) sort(stored row) {
 		id := stored.stream + ":" + strconv.FormatInt(stored.version, 10)
 		c.pass.awaited[id] = append(c.pass.awaited[id], stored)
 	case stored.version < made.version:
-		c.behind[stored.key] = stored.version
+		c.behind[stored.key] = stored
 	default:
 		c.pass.compare(stored, made)
 	}
@@ -80,7 +87,10 @@ func (c *comparison) sort(stored row) {
 func (c *comparison) settle(ctx context.Context) error {
 	end := time.NewTimer(c.wait)
 	defer end.Stop()
-	for late := false; ; {
+	for late, first := false, len(c.behind); ; {
+		if len(c.behind) > 0 {
+			c.pass.comparing("wait for "+c.model.table(), int64(first-len(c.behind)), int64(first))
+		}
 		if err := c.meet(ctx); err != nil {
 			return err
 		}
@@ -152,24 +162,40 @@ func (c *comparison) readAgain(ctx context.Context) error {
 }
 
 func (c *comparison) giveUp() {
-	for key, version := range c.behind {
-		name := row{model: c.model, key: key}.name()
+	for key, stored := range c.behind {
+		name := stored.name()
 		made, _ := c.model.fold(c.pass.fold, key)
-		if version == 0 {
+		if stored.version == 0 {
 			c.pass.found.add(KindBehind, name, 0, "the row is missing; the log makes it at version %d of %s", made.version, made.stream)
 			continue
 		}
-		c.pass.found.add(KindBehind, name, 0, "version %d, the log is at %d", version, made.version)
+		c.pass.found.add(KindBehind, name, 0, "version %d, the log is at %d", stored.version, made.version)
 	}
 }
 
 func (r row) name() string { return r.model.table() + " " + r.key }
 
+// comparing tells how far a comparison is.
+func (p *pass) comparing(what string, done, total int64) {
+	if p.cfg.Comparing != nil {
+		p.cfg.Comparing(what, done, total)
+	}
+}
+
 // compare judges a stored row and the log's at the same version.
 func (p *pass) compare(stored, made row) {
-	p.rows[stored.model.table()]++
-	if stored.cells != made.cells {
-		p.found.add(KindRow, stored.name(), 0, "version %d: the row has %+v, the log makes %+v", stored.version, stored.cells, made.cells)
-		p.rows[stored.model.table()]--
+	switch {
+	case made.cells != nil && stored.cells == made.cells:
+		p.rows[stored.model.table()]++
+	case made.cells != nil:
+		columns, detail := columnsOf(differences(stored.cells, made.cells))
+		p.found.addRow(stored, columns, detail)
+	case p.sumOf(stored) == made.sum:
+		p.rows[stored.model.table()]++
+	default:
+		p.found.addRow(stored, nil, "it is not what the log makes")
+		if p.found.count <= MaxFindings {
+			p.unexplained = append(p.unexplained, unexplained{len(p.found.list) - 1, stored})
+		}
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"pgregory.net/rapid"
 
 	"boxoffice/domain"
@@ -21,12 +23,7 @@ func TestWhateverTheDomainDecidesIsSound(t *testing.T) {
 	t.Parallel()
 	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{log: &memoryLog{}, states: domain.NewStates(), at: begin(), streams: map[string]int64{}}
-		w.decide(t, createShow(1), createShow(2))
-		for range rapid.IntRange(1, 20).Draw(t, "batches") {
-			w.at = w.at.Add(time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second)
-			w.decide(t, rapid.SliceOfN(rapid.Custom(w.command), 1, 8).Draw(t, "commands")...)
-		}
+		w := anyWorld(1, 20)(t)
 		r, err := run(t.Context(), w.log, nil, Config{})
 		if err != nil {
 			t.Fatal(err)
@@ -50,6 +47,71 @@ func TestWhateverTheDomainDecidesIsSound(t *testing.T) {
 		if seen[eventType] == 0 {
 			t.Errorf("no %s in any of the logs: %v", eventType, seen)
 		}
+	}
+}
+
+// TestWhateverTheDomainDecidesIsFoldedAlike projects logs of the same kind, with all that may happen to a show, and
+// compares every column of what two folds that share no code have made of them.
+func TestWhateverTheDomainDecidesIsFoldedAlike(t *testing.T) {
+	t.Parallel()
+	seen := map[string]int{}
+	worlds := rapid.Custom(anyWorld(80, 120))
+	for seed := range 4 {
+		w := worlds.Example(seed)
+		db := empty(t)
+		appendLog(t, db, w.log)
+		project(t, db, math.MaxInt64)
+		r, err := Run(t.Context(), db, Config{Wait: time.Nanosecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range r.Findings {
+			t.Errorf("seed %d: found %+v", seed, f)
+		}
+		if r.Rows["order_status"] != int(r.Orders) || r.Events != w.log.end.Position {
+			t.Errorf("seed %d: of %d orders and %d events, %+v were compared", seed, r.Orders, w.log.end.Position, r.Rows)
+		}
+		for _, e := range w.log.events {
+			seen[e.Type]++
+		}
+	}
+	for _, eventType := range []string{"ShowChanged", "TicketTypeAdded", "TicketTypeChanged", "SalesPaused", "SalesResumed", "ShowCanceled", "OrderPaymentChanged", "OrderRefunded"} {
+		if seen[eventType] == 0 {
+			t.Errorf("no %s in any of the logs: %v", eventType, seen)
+		}
+	}
+}
+
+// appendLog stores a log that was made in memory, append by append.
+func appendLog(t *testing.T, db *sqlx.DB, log *memoryLog) {
+	t.Helper()
+	store := eventstore.New(db, eventstore.Config{})
+	head, err := store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open []eventstore.Event
+	for _, e := range log.events {
+		if open = append(open, e.Event); e.Hash == nil {
+			continue
+		}
+		if head, err = store.Append(t.Context(), eventstore.Batch{Head: head, Time: e.RecordedAt, Events: open}); err != nil {
+			t.Fatal(err)
+		}
+		open = nil
+	}
+}
+
+// anyWorld draws what happens to two shows in so many batches.
+func anyWorld(least, most int) func(t *rapid.T) *world {
+	return func(t *rapid.T) *world {
+		w := &world{log: &memoryLog{}, states: domain.NewStates(), at: begin(), streams: map[string]int64{}}
+		w.decide(t, createShow(1), createShow(2))
+		for range rapid.IntRange(least, most).Draw(t, "batches") {
+			w.at = w.at.Add(time.Duration(rapid.IntRange(0, 400).Draw(t, "seconds")) * time.Second)
+			w.decide(t, rapid.SliceOfN(rapid.Custom(w.command), 1, 8).Draw(t, "commands")...)
+		}
+		return w
 	}
 }
 

@@ -2,13 +2,15 @@ package verify
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"boxoffice/eventstore"
 )
@@ -38,8 +40,15 @@ type fold struct {
 
 	discarded map[feed]Discarded // what operators have given up
 
-	orderRefunds map[uint32][]refundPart // by place of the order
+	sales map[int64]*showSales // by show; nil: they are not counted, because the past of shows is not read whole
+
+	orderRefunds map[uint32][]refundPart // by place of the order: what the order tells
+	paidBack     map[uint32][]*refund    // by place of the order: what its payments tell
+	references   map[orderMoney]struct{} // of orders that were paid more than once: all but the least
 	currencies   []string                // by number; 0 is none
+
+	seed maphash.Seed // of the sums of cells
+	kept *orderCells  // keeps cells of which only sums are needed otherwise; nil unless a row is explained
 }
 
 func newFold(found *findings) *fold {
@@ -54,8 +63,12 @@ func newFold(found *findings) *fold {
 		money:    map[string]*Balance{},
 
 		discarded:    map[feed]Discarded{},
+		sales:        map[int64]*showSales{},
 		orderRefunds: map[uint32][]refundPart{},
+		paidBack:     map[uint32][]*refund{},
+		references:   map[orderMoney]struct{}{},
 		currencies:   []string{""},
+		seed:         maphash.MakeSeed(),
 	}
 }
 
@@ -67,11 +80,7 @@ func (f *fold) event(e *eventstore.Recorded) {
 	if e.SchemaVersion != latestSchema {
 		f.wrong(KindEvent, e, "schema version %d of %s is not known here", e.SchemaVersion, e.Type)
 	}
-	at := f.stream(e.Stream)
-	if e.Version != int64(at.version)+1 {
-		f.wrong(KindVersion, e, "version %d comes after %d", e.Version, at.version)
-	}
-	at.version = uint32(min(max(e.Version, 0), math.MaxUint32))
+	f.follow(e)
 	switch kind, id := split(e.Stream); kind {
 	case showPrefix:
 		f.showEvent(e, id)
@@ -84,6 +93,15 @@ func (f *fold) event(e *eventstore.Recorded) {
 	default:
 		f.wrong(KindEvent, e, "the stream is no show's, order's, payment's or inbox")
 	}
+}
+
+// follow moves an event's stream to its version.
+func (f *fold) follow(e *eventstore.Recorded) {
+	at := f.stream(e.Stream)
+	if e.Version != int64(at.version)+1 {
+		f.wrong(KindVersion, e, "version %d comes after %d", e.Version, at.version)
+	}
+	at.version = uint32(min(max(e.Version, 0), math.MaxUint32))
 }
 
 // split cuts a stream's name into its prefix and the id after it.
@@ -208,7 +226,15 @@ type line struct {
 }
 
 // linesOf is the digest of lines without their prices, whatever their order, and the number of tickets.
-func linesOf(lines []line) (digest, int64) {
+func linesOf(lines []line) (digest, int64) { return sumLines(lines, false) }
+
+// pricedLinesOf is the digest of lines with their prices, whatever their order.
+func pricedLinesOf(lines []line) digest {
+	told, _ := sumLines(lines, true)
+	return told
+}
+
+func sumLines(lines []line, priced bool) (digest, int64) {
 	if len(lines) > 1 {
 		lines = slices.Clone(lines)
 		slices.SortFunc(lines, func(a, b line) int {
@@ -223,11 +249,14 @@ func linesOf(lines []line) (digest, int64) {
 	}
 	h := fnv.New64a()
 	var quantity int64
-	var b [16]byte
+	var b [24]byte
 	for _, l := range lines {
 		binary.BigEndian.PutUint64(b[:8], uint64(l.TicketTypeID))
-		binary.BigEndian.PutUint64(b[8:], uint64(l.Quantity))
-		_, _ = h.Write(b[:])
+		binary.BigEndian.PutUint64(b[8:16], uint64(l.Quantity))
+		binary.BigEndian.PutUint64(b[16:], uint64(l.UnitPrice))
+		if _, _ = h.Write(b[:16]); priced {
+			_, _ = h.Write(b[16:])
+		}
 		quantity += l.Quantity
 	}
 	return digest(h.Sum64() | 1), quantity

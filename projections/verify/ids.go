@@ -144,3 +144,16 @@ func (r *register[T]) id(place uint32) string { return r.names.text(r.slot(place
 func (r *register[T]) slot(place uint32) *slot[T] {
 	return &r.chunks[place/chunkSize][place%chunkSize]
 }
+
+// ticketPrefix begins a ticket's id.
+const ticketPrefix = "TICKET-"
+
+// isPartOf reports whether an id is that of an order's payment or ticket: a prefix, the order's id without its own,
+// and a number from 1.
+func isPartOf(orderID, prefix, id string) bool {
+	rest, begins := strings.CutPrefix(id, prefix)
+	rest, names := strings.CutPrefix(rest, strings.TrimPrefix(orderID, "ORDER-"))
+	rest, ends := strings.CutPrefix(rest, "-")
+	n, err := strconv.Atoi(rest)
+	return begins && names && ends && err == nil && n > 0 && strconv.Itoa(n) == rest
+}

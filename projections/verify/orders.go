@@ -2,29 +2,35 @@ package verify
 
 import (
 	"math"
+	"time"
 
 	"boxoffice/eventstore"
 )
 
-// order is what the log says of an order, in as few bytes as will do.
+// order is what the log says of an order, in as few bytes as will do: of what is only compared with its row
+// of order_status, digests.
 type order struct {
 	stream
-	show      int64
-	placed    int64 // position of its OrderPlaced; 0 before
-	total     int64
-	settled   int64 // with all its payments
-	refunded  int64 // refunds requested
-	hold      digest
-	lines     digest
-	quantity  uint32
-	tickets   uint32
-	currency  uint16 // see fold.currencies
-	status    status
-	held      holdState
-	flags     flags
-	reason    uint8 // see reasons
-	attempt   uint8 // of the payment that the order shows
-	payStatus uint8 // of that payment; see paymentStatuses
+	show     int64
+	placed   int64 // position of its OrderPlaced; 0 before
+	position int64 // of its last event
+	total    int64
+	settled  int64 // with all its payments
+	refunded int64 // refunds requested
+	hold     digest
+	lines    digest // what is held, without prices
+	priced   digest // the lines with their prices
+	money    digest // of the references of money that was settled the least; of more see fold.references
+	facts    digest // of what OrderPlaced says beside that, see fold.place
+	payment  digest // that the row shows
+	tickets  digest // that are issued
+	quantity uint32
+	currency uint16 // see fold.currencies
+	status   status
+	held     holdState
+	flags    flags
+	reason   uint8 // see reasons
+	attempt  uint8 // of the payment that the row shows
 }
 
 // holdState is where an order's newest hold stands.
@@ -49,6 +55,8 @@ const (
 	rowSeen                      // its row of order_status was seen
 	unheld                       // told: it has not the hold that its status asks for
 	unbalanced                   // told: its money does not add up
+	unjudged                     // it has events that this program does not know
+	unrefunded                   // told: its refunds are not those of its payments
 )
 
 type status uint8
@@ -71,21 +79,24 @@ func reasons() []string {
 
 // orderEvent has the fields of every event of an order.
 type orderEvent struct {
-	OrderID   string         `json:"orderId"`
-	ShowID    int64          `json:"showId"`
-	Previous  string         `json:"previous"`
-	Status    string         `json:"status"`
-	Lines     []line         `json:"lines"`
-	Total     money          `json:"total"`
-	HoldID    string         `json:"holdId"`
-	Late      bool           `json:"late"`
-	Reason    string         `json:"reason"`
-	Tickets   []ticket       `json:"tickets"`
-	Payment   paymentSummary `json:"payment"`
-	RefundID  string         `json:"refundId"`
-	PaymentID string         `json:"paymentId"`
-	Refund    string         `json:"refund"`
-	Amount    money          `json:"amount"`
+	OrderID     string         `json:"orderId"`
+	ShowID      int64          `json:"showId"`
+	Previous    string         `json:"previous"`
+	Status      string         `json:"status"`
+	CustomerRef string         `json:"customerRef"`
+	Lines       []line         `json:"lines"`
+	Total       money          `json:"total"`
+	HoldID      string         `json:"holdId"`
+	PlacedAt    time.Time      `json:"placedAt"`
+	ExpiresAt   time.Time      `json:"expiresAt"`
+	Late        bool           `json:"late"`
+	Reason      string         `json:"reason"`
+	Tickets     []ticket       `json:"tickets"`
+	Payment     paymentSummary `json:"payment"`
+	RefundID    string         `json:"refundId"`
+	PaymentID   string         `json:"paymentId"` // of a refund
+	Refund      string         `json:"refund"`
+	Amount      money          `json:"amount"`
 }
 
 type ticket struct {
@@ -94,9 +105,13 @@ type ticket struct {
 }
 
 type paymentSummary struct {
-	PaymentID string `json:"paymentId"`
-	Attempt   int    `json:"attempt"`
-	Status    string `json:"status"`
+	PaymentID string    `json:"paymentId"`
+	Attempt   int       `json:"attempt"`
+	Status    string    `json:"status"`
+	Method    string    `json:"method"`
+	QR        string    `json:"qr"`
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expiresAt"`
 }
 
 func (f *fold) orderEvent(e *eventstore.Recorded, id string) {
@@ -106,10 +121,12 @@ func (f *fold) orderEvent(e *eventstore.Recorded, id string) {
 	}
 	place, o := f.orders.open(id)
 	f.touch(place, o)
+	o.position = e.Position
 	if ev.OrderID != id || (o.show != 0 && ev.ShowID != o.show) {
 		f.wrong(KindEvent, e, "the event is of order %s, show %d", ev.OrderID, ev.ShowID)
 	}
 	f.moveStatus(o, e, &ev)
+	f.judgePayment(e, &ev)
 	switch e.Type {
 	case "OrderPlaced":
 		f.place(o, e, &ev)
@@ -122,12 +139,15 @@ func (f *fold) orderEvent(e *eventstore.Recorded, id string) {
 		f.issue(o, e, &ev)
 		f.showPayment(o, e, ev.Payment)
 	case "OrderCanceled":
-		o.tickets = 0
+		f.showTickets(o, nil)
 		o.reason = f.number(e, "reason", reasons(), ev.Reason)
 		if ev.Payment.PaymentID != "" {
 			f.showPayment(o, e, ev.Payment)
 		}
 	case "OrderRefunded":
+		if ev.Amount.Currency != f.currencies[o.currency] {
+			f.wrong(KindRefund, e, "refund %s of %s, which is not the order's currency", ev.RefundID, ev.Amount)
+		}
 		f.noteRefund(place, &ev)
 	case "TicketAdmitted":
 	default:
@@ -185,6 +205,9 @@ func (f *fold) number(e *eventstore.Recorded, what string, list []string, word s
 
 func (f *fold) place(o *order, e *eventstore.Recorded, ev *orderEvent) {
 	o.placed, o.show, o.total, o.currency = e.Position, ev.ShowID, ev.Total.Amount, f.currency(ev.Total.Currency)
+	o.priced = pricedLinesOf(ev.Lines)
+	f.showFacts(o, ev)
+	f.showTickets(o, nil)
 	f.compareLines(o, e, ev.OrderID, ev.Lines)
 	f.showPayment(o, e, ev.Payment)
 	if o.hold != 0 && o.hold != digestOf(ev.HoldID) {
@@ -225,7 +248,8 @@ func (f *fold) compareLines(o *order, e *eventstore.Recorded, orderID string, li
 	}
 }
 
-// issue checks that the tickets are those of the order's lines, each with an id of its own.
+// issue checks that the tickets are those of the order's lines, each with an id of its own that is made of the
+// order's: so no two orders have the same ticket.
 func (f *fold) issue(o *order, e *eventstore.Recorded, ev *orderEvent) {
 	if o.hold != digestOf(ev.HoldID) {
 		f.wrong(KindHold, e, "completed by hold %s, which is not the order's newest", ev.HoldID)
@@ -234,26 +258,45 @@ func (f *fold) issue(o *order, e *eventstore.Recorded, ev *orderEvent) {
 	ids := make(map[string]struct{}, len(ev.Tickets))
 	for _, t := range ev.Tickets {
 		counts[t.TicketTypeID]++
-		ids[t.TicketID] = struct{}{}
+		if isPartOf(ev.OrderID, ticketPrefix, t.TicketID) {
+			ids[t.TicketID] = struct{}{}
+		}
 	}
 	lines := make([]line, 0, len(counts))
 	for id, n := range counts {
 		lines = append(lines, line{TicketTypeID: id, Quantity: n})
 	}
 	if issued, _ := linesOf(lines); issued != o.lines || len(ids) != len(ev.Tickets) {
-		f.wrong(KindTickets, e, "%d tickets with %d different ids for an order of %d", len(ev.Tickets), len(ids), o.quantity)
+		f.wrong(KindTickets, e, "%d tickets with %d different ids of the order's, which is one of %d", len(ev.Tickets), len(ids), o.quantity)
 	}
-	o.tickets = uint32(len(ev.Tickets))
+	f.showTickets(o, ev.Tickets)
+}
+
+// judgePayment checks that the payment that an event shows, pays by or gives back is one of its order's.
+func (f *fold) judgePayment(e *eventstore.Recorded, ev *orderEvent) {
+	kind := KindOrder
+	if e.Type == "OrderCompleted" || e.Type == "OrderRefunded" {
+		kind = KindMoney
+	}
+	for _, id := range [...]string{ev.Payment.PaymentID, ev.PaymentID} {
+		if id != "" && !isPartOf(ev.OrderID, "PAY-", id) {
+			f.wrong(kind, e, "%s tells of %s, which is no payment of %s", e.Type, id, ev.OrderID)
+		}
+	}
 }
 
 func (f *fold) showPayment(o *order, e *eventstore.Recorded, p paymentSummary) {
 	o.attempt = uint8(min(max(p.Attempt, 0), math.MaxUint8))
-	o.payStatus = f.number(e, "payment status", paymentStatuses(), p.Status)
+	f.number(e, "payment status", paymentStatuses(), p.Status)
+	f.keepPayment(o, p)
 }
 
 // moveHold applies one order's part of a movement to its hold.
 func (f *fold) moveHold(e *eventstore.Recorded, showID int64, m *member) {
 	place, o := f.orders.open(m.OrderID)
+	if o.flags&unjudged != 0 {
+		return
+	}
 	f.touch(place, o)
 	hold, before := digestOf(m.HoldID), o.held
 	if o.show == 0 {
@@ -295,6 +338,9 @@ func (f *fold) moveHold(e *eventstore.Recorded, showID int64, m *member) {
 // asks for, and every amount that came is a ticket or a refund. It tells each once until it holds again.
 func (f *fold) judge(place uint32, position int64) {
 	o, stream := f.orders.at(place), orderPrefix+f.orders.id(place)
+	if o.flags&unjudged != 0 {
+		return
+	}
 	held := o.held == noHold && o.placed == 0
 	switch o.status {
 	case pending, confirmed:
@@ -307,6 +353,10 @@ func (f *fold) judge(place uint32, position int64) {
 	}
 	if o.tell(unheld, !held) {
 		f.found.add(KindOrder, stream, position, "the order is %q and has %s", o.status, o.held)
+	}
+	if o.tell(unrefunded, !f.refundsAgree(place)) {
+		f.found.add(KindRefund, stream, position, "the order's refunds are %s, its payments' %s",
+			refundsCell(f.orderRefunds[place]), refundsCell(partsOf(f.paidBack[place])))
 	}
 	covered := o.refunded
 	if o.held == sold {

@@ -15,6 +15,7 @@ type pass struct {
 	log  reader
 	cfg  Config
 	fold *fold
+	skip func(e *eventstore.Recorded) bool // events of which the form alone is judged; nil: none
 
 	position int64     // of the last event
 	at       time.Time // of the last event
@@ -33,6 +34,9 @@ type pass struct {
 	heard    map[string]struct{} // what was found wrong in a topic
 	rehashed rehashed
 	found    *findings
+
+	unexplained []unexplained
+	kept        *Head // that the log still has
 }
 
 func newPass(log reader, cfg Config) *pass {
@@ -132,9 +136,14 @@ func (p *pass) event(e *eventstore.Recorded) {
 	if p.digests != nil {
 		p.digests.add(e)
 	}
-	p.fold.event(e)
-	if len(p.awaited) > 0 {
-		p.meet(e)
+	if p.skip != nil && p.skip(e) {
+		p.fold.follow(e)
+		delete(p.awaited, e.ID())
+	} else {
+		p.fold.event(e)
+		if len(p.awaited) > 0 {
+			p.meet(e)
+		}
 	}
 	switch {
 	case e.Hash != nil:

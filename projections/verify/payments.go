@@ -1,6 +1,12 @@
 package verify
 
-import "boxoffice/eventstore"
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"boxoffice/eventstore"
+)
 
 // payment is what the log says of one attempt to be paid.
 type payment struct {
@@ -14,20 +20,35 @@ type payment struct {
 
 // refund is money on its way back.
 type refund struct {
+	id      string
 	payment uint32 // place in fold.payments
 	amount  money
+	status  string // as its order has to tell it
 	ended   bool
+}
+
+// orderMoney is money that was settled for an order, by the gateway's id of it.
+type orderMoney struct {
+	order     uint32 // place in fold.orders
+	reference digest
 }
 
 // item is an open item: what an operator has to look at.
 type item struct {
-	stream    string
-	version   int64 // of the last event that told of it
-	paymentID string
-	amount    money
-	counted   bool // in Balance.Open
-	resolved  bool
-	seen      bool // its row was seen
+	stream     string
+	version    int64 // of the last event that told of it
+	opened     int64 // position of the event that opened it
+	kind       string
+	paymentID  string
+	orderID    string
+	amount     money
+	at         time.Time
+	detail     string
+	reason     string // that the operator gave who resolved it
+	resolvedAt time.Time
+	counted    bool // in Balance.Open
+	resolved   bool
+	seen       bool // its row was seen
 }
 
 // refundPart is what an order tells of one of its refunds.
@@ -60,6 +81,22 @@ type paymentEvent struct {
 	Received  money  `json:"received"`
 	RefundID  string `json:"refundId"`
 	Item      string `json:"item"`
+	itemWords
+}
+
+// itemWords are the fields that only an open item shows.
+type itemWords struct {
+	Mismatch      string    `json:"mismatch"`
+	Expected      money     `json:"expected"`
+	Reference     string    `json:"reference"`
+	Gateway       string    `json:"gateway"`
+	GatewayStatus string    `json:"gatewayStatus"`
+	Attempts      int       `json:"attempts"`
+	Detail        string    `json:"detail"`
+	Reason        string    `json:"reason"`
+	ReceivedAt    time.Time `json:"receivedAt"`
+	FailedAt      time.Time `json:"failedAt"`
+	ResolvedAt    time.Time `json:"resolvedAt"`
 }
 
 func (f *fold) paymentEvent(e *eventstore.Recorded, id string) {
@@ -68,7 +105,7 @@ func (f *fold) paymentEvent(e *eventstore.Recorded, id string) {
 		return
 	}
 	if e.Type == "OpenItemResolved" {
-		f.resolve(e, ev.Item)
+		f.resolve(e, &ev)
 		return
 	}
 	place, p := f.payments.open(id)
@@ -80,6 +117,9 @@ func (f *fold) paymentEvent(e *eventstore.Recorded, id string) {
 	if ev.PaymentID != id || p.order != orderPlace {
 		f.wrong(KindEvent, e, "the event is of payment %s of order %s", ev.PaymentID, ev.OrderID)
 	}
+	if p.status == unrequested && !isPartOf(ev.OrderID, "PAY-", ev.PaymentID) {
+		f.wrong(KindEvent, e, "payment %s has not the id of one of order %s", ev.PaymentID, ev.OrderID)
+	}
 	f.movePayment(p, e, &ev)
 	switch e.Type {
 	case "PaymentRequested":
@@ -87,8 +127,9 @@ func (f *fold) paymentEvent(e *eventstore.Recorded, id string) {
 	case "PaymentInstructed", "PaymentFailed", "PaymentExpired":
 	case "PaymentSettled":
 		f.settle(p, o, e, ev.Amount)
+		f.takeMoney(orderPlace, o, e, ev.Reference)
 	case "PaymentMismatched":
-		f.openItem(e, ev.PaymentID, ev.Received, true)
+		f.openItem(e, &ev, item{kind: "PAYMENT_MISMATCHED", orderID: ev.OrderID, amount: ev.Received, at: ev.ReceivedAt, detail: ev.mismatch(), counted: true})
 	case "RefundRequested":
 		f.requestRefund(place, p, o, e, &ev)
 	case "RefundCompleted", "RefundFailed":
@@ -140,12 +181,33 @@ func (f *fold) settle(p *payment, o *order, e *eventstore.Recorded, came money) 
 	f.add(&f.balance(came.Currency).Settled, came.Amount, e)
 }
 
+// takeMoney notes the gateway's id of money, if it has one: the same money counts once for an order, whichever of
+// its payments it came with.
+func (f *fold) takeMoney(place uint32, o *order, e *eventstore.Recorded, reference string) {
+	told := digestOf(reference)
+	if told == 0 {
+		return
+	}
+	_, known := f.references[orderMoney{place, told}]
+	switch {
+	case known || o.money == told:
+		f.wrong(KindMoney, e, "money with the reference %q was settled for %s before", reference, f.orders.id(place))
+	case o.money == 0:
+		o.money = told
+	default: // the least stays with the order, so that it does not matter which payment is read first
+		f.references[orderMoney{place, max(o.money, told)}] = struct{}{}
+		o.money = min(o.money, told)
+	}
+}
+
 func (f *fold) requestRefund(place uint32, p *payment, o *order, e *eventstore.Recorded, ev *paymentEvent) {
 	if _, known := f.refunds[ev.RefundID]; known || ev.RefundID == "" {
 		f.wrong(KindRefund, e, "refund %s was requested before", ev.RefundID)
 		return
 	}
-	f.refunds[ev.RefundID] = &refund{payment: place, amount: ev.Amount}
+	r := &refund{id: ev.RefundID, payment: place, amount: ev.Amount, status: "DUE"}
+	f.refunds[ev.RefundID] = r
+	f.paidBack[p.order] = append(f.paidBack[p.order], r)
 	f.add(&p.refunded, ev.Amount.Amount, e)
 	f.add(&o.refunded, ev.Amount.Amount, e)
 	f.add(&f.balance(ev.Amount.Currency).Refunds, ev.Amount.Amount, e)
@@ -165,10 +227,11 @@ func (f *fold) endRefund(place uint32, e *eventstore.Recorded, ev *paymentEvent)
 	case r.amount != ev.Amount:
 		f.wrong(KindRefund, e, "refund %s of %s ends as one of %s", ev.RefundID, r.amount, ev.Amount)
 	}
-	r.ended = true
+	r.ended, r.status = true, "DONE"
 	if e.Type == "RefundFailed" {
+		r.status = "FAILED"
 		// Its amount stands among the refunds already.
-		f.openItem(e, ev.PaymentID, ev.Amount, false)
+		f.openItem(e, ev, item{kind: "REFUND_FAILED", orderID: ev.OrderID, amount: ev.Amount, at: ev.FailedAt, detail: ev.failure()})
 	}
 }
 
@@ -177,11 +240,11 @@ func (f *fold) inboxEvent(e *eventstore.Recorded) {
 	switch e.Type {
 	case "PaymentUnmatched":
 		if f.decode(e, &ev) {
-			f.openItem(e, ev.PaymentID, ev.Amount, true)
+			f.openItem(e, &ev, item{kind: "PAYMENT_UNMATCHED", amount: ev.Amount, at: ev.ReceivedAt, detail: ev.stranger(), counted: true})
 		}
 	case "OpenItemResolved":
 		if f.decode(e, &ev) {
-			f.resolve(e, ev.Item)
+			f.resolve(e, &ev)
 		}
 	case "StreamDiscarded":
 		f.discard(e)
@@ -190,24 +253,45 @@ func (f *fold) inboxEvent(e *eventstore.Recorded) {
 	}
 }
 
-func (f *fold) openItem(e *eventstore.Recorded, paymentID string, amount money, counted bool) {
-	f.items[e.ID()] = &item{stream: e.Stream, version: e.Version, paymentID: paymentID, amount: amount, counted: counted}
-	if counted && amount.Currency != "" {
-		f.add(&f.balance(amount.Currency).Open, amount.Amount, e)
+// mismatch, failure and stranger are the words of a row of open_items for why somebody has to look at it.
+func (ev *paymentEvent) mismatch() string {
+	if ev.Mismatch == "REFERENCE" {
+		return fmt.Sprintf("money with the reference %q may be the same that was settled without one, or more", ev.Reference)
+	}
+	return fmt.Sprintf("%s came where %s was asked for", ev.Received, ev.Expected)
+}
+
+func (ev *paymentEvent) failure() string {
+	text := fmt.Sprintf("refund %s was given up after %d tries", ev.RefundID, ev.Attempts)
+	if ev.Detail != "" {
+		text += ": " + ev.Detail
+	}
+	return text
+}
+
+func (ev *paymentEvent) stranger() string {
+	return fmt.Sprintf("%s reported %s for %q, which nobody knows here", ev.Gateway, ev.GatewayStatus, ev.PaymentID)
+}
+
+func (f *fold) openItem(e *eventstore.Recorded, ev *paymentEvent, it item) {
+	it.stream, it.version, it.opened, it.paymentID = e.Stream, e.Version, e.Position, ev.PaymentID
+	f.items[e.ID()] = &it
+	if it.counted && it.amount.Currency != "" {
+		f.add(&f.balance(it.amount.Currency).Open, it.amount.Amount, e)
 	}
 }
 
-func (f *fold) resolve(e *eventstore.Recorded, id string) {
-	it, known := f.items[id]
+func (f *fold) resolve(e *eventstore.Recorded, ev *paymentEvent) {
+	it, known := f.items[ev.Item]
 	switch {
 	case !known || it.stream != e.Stream:
-		f.wrong(KindOpenItem, e, "item %s was never opened in this stream", id)
+		f.wrong(KindOpenItem, e, "item %s was never opened in this stream", ev.Item)
 		return
 	case it.resolved:
-		f.wrong(KindOpenItem, e, "item %s was resolved before", id)
+		f.wrong(KindOpenItem, e, "item %s was resolved before", ev.Item)
 		return
 	}
-	it.resolved, it.version = true, e.Version
+	it.resolved, it.version, it.reason, it.resolvedAt = true, e.Version, ev.Reason, ev.ResolvedAt
 	if it.counted && it.amount.Currency != "" {
 		f.add(&f.balance(it.amount.Currency).Open, -it.amount.Amount, e)
 	}
@@ -223,4 +307,19 @@ func (f *fold) noteRefund(place uint32, ev *orderEvent) {
 		}
 	}
 	f.orderRefunds[place] = append(parts, refundPart{ev.RefundID, ev.Refund, ev.Amount.Amount})
+}
+
+// refundsAgree reports whether an order tells the refunds of its payments, each with its amount and status, and no
+// other.
+func (f *fold) refundsAgree(place uint32) bool {
+	told, paid := f.orderRefunds[place], partsOf(f.paidBack[place])
+	return len(told) == len(paid) && !slices.ContainsFunc(paid, func(p refundPart) bool { return !slices.Contains(told, p) })
+}
+
+func partsOf(refunds []*refund) []refundPart {
+	parts := make([]refundPart, len(refunds))
+	for i, r := range refunds {
+		parts[i] = refundPart{r.id, r.status, r.amount.Amount}
+	}
+	return parts
 }

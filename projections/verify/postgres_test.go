@@ -16,13 +16,19 @@ import (
 // stored writes the story into a database of the test's own.
 func stored(t *testing.T, commits appends) *sqlx.DB {
 	t.Helper()
-	pg := devstack.Postgres(t)
-	db, err := eventstore.OpenDB(pg.URL, 4)
+	db := empty(t)
+	appendAll(t, db, commits)
+	return db
+}
+
+// empty is a database with our schema and nothing in it.
+func empty(t testing.TB) *sqlx.DB {
+	t.Helper()
+	db, err := eventstore.OpenDB(devstack.Postgres(t).URL, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	appendAll(t, db, commits)
 	return db
 }
 
@@ -48,27 +54,50 @@ func appendAll(t *testing.T, db *sqlx.DB, commits appends) {
 }
 
 // project folds the log into the read models with the projections' own code, up to a position.
-func project(t *testing.T, db *sqlx.DB, upTo int64) {
+func project(t testing.TB, db *sqlx.DB, upTo int64) {
 	t.Helper()
-	events, err := eventstore.New(db, eventstore.Config{}).ReadAll(t.Context(), 0, 1000)
-	if err != nil {
-		t.Fatal(err)
+	projectWith(t, db, upTo, projections.All()...)
+}
+
+func projectWith(t testing.TB, db *sqlx.DB, upTo int64, models ...projections.Projection) {
+	t.Helper()
+	store := eventstore.New(db, eventstore.Config{})
+	all := make([]projections.Rows, len(models))
+	for i, p := range models {
+		all[i] = p.Rows()
 	}
+	for after, more := int64(0), true; more; {
+		events, err := store.ReadAll(t.Context(), after, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if after = e.Position; after > upTo {
+				break
+			}
+			for i, p := range models {
+				key, ok, err := p.Key(e)
+				if err == nil && ok {
+					_, err = all[i].Fold(key, e)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if more = len(events) == 1000 && after < upTo; !more || after/50_000 != (after-1000)/50_000 {
+			saveAll(t, db, all)
+		}
+	}
+}
+
+func saveAll(t testing.TB, db *sqlx.DB, all []projections.Rows) {
+	t.Helper()
 	tx, err := db.BeginTxx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range projections.All() {
-		rows := p.Rows()
-		for _, e := range events {
-			key, ok, err := p.Key(e)
-			if err == nil && ok && e.Position <= upTo {
-				_, err = rows.Fold(key, e)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+	for _, rows := range all {
 		if err := rows.Save(t.Context(), tx); err != nil {
 			t.Fatal(err)
 		}
@@ -219,6 +248,8 @@ func TestATamperedLogIsNamed(t *testing.T) {
 		`UPDATE events SET data = replace(data::text, '"amount":200', '"amount":100')::json WHERE position = 14`: "hash order-" + orderA + ":3, money order-" + orderA + ", money payment-" + payID(orderA) + ":3",
 		`UPDATE events SET metadata = '{}' WHERE position = 1`:                                                   "hash show-1:1",
 		`UPDATE events SET recorded_at = recorded_at + interval '1 hour' WHERE position = 2`:                     "hash payment-" + payID(orderD) + ":1, time order-" + orderA,
+		`UPDATE events SET recorded_at = 'infinity' WHERE position = 43`:                                         "head log_head, time order-" + orderA + ":7",
+		`UPDATE log_head SET time = 'infinity'`:                                                                  "head log_head",
 		`DELETE FROM events WHERE position = 1`:                                                                  "",
 		`UPDATE log_head SET hash = decode(repeat('00', 32), 'hex')`:                                             "head log_head",
 		`UPDATE log_head SET position = position - 1`:                                                            "hash events, head log_head",
@@ -249,8 +280,16 @@ func TestTheWholeLogIsReadInPages(t *testing.T) {
 	}
 	appendAll(t, db, many)
 	var told []int64
-	r, err := Run(t.Context(), db, Config{Wait: time.Nanosecond, Progress: func(position, _ int64) { told = append(told, position) }})
+	compared := map[string]bool{}
+	r, err := Run(t.Context(), db, Config{
+		Wait:      time.Nanosecond,
+		Progress:  func(position, _ int64) { told = append(told, position) },
+		Comparing: func(what string, _, _ int64) { compared[what] = true },
+	})
 	if err != nil || r.Events != 3*(pageEvents/2+1)+1 || !slices.Equal(told, []int64{pageEvents, r.Events}) {
 		t.Errorf("%d events, told %v, %v", r.Events, told, err)
+	}
+	if !compared["order_status"] || !compared["wait for shows"] {
+		t.Errorf("told of %v", compared)
 	}
 }

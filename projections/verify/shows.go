@@ -3,6 +3,7 @@ package verify
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"boxoffice/eventstore"
 )
@@ -15,29 +16,42 @@ type show struct {
 	seen             bool // its row of shows was seen
 	name, venue      string
 	currency         string
+	timeZone         string
+	startsAt         time.Time
+	methods          []string
+	defined          int64     // version of the last event that said what is sold
+	changedAt        time.Time // time of the last event
+	position         int64     // of the last event
 	types            []ticketType
 }
 
 type ticketType struct {
-	ID       int64   `json:"ticketTypeId"`
-	Name     string  `json:"name"`
-	Price    int64   `json:"price"`
-	Capacity int64   `json:"capacity"`
-	Held     int64   `json:"held"`
-	Sold     int64   `json:"sold"`
-	seen     [2]bool // its rows of availability and ticket_types were seen
+	ID             int64     `json:"ticketTypeId"`
+	Name           string    `json:"name"`
+	Price          int64     `json:"price"`
+	MaxPerOrder    int64     `json:"maxPerOrder"`
+	MaxPerCustomer int64     `json:"maxPerCustomer"`
+	SalesFrom      time.Time `json:"salesFrom"`
+	SalesTo        time.Time `json:"salesTo"`
+	Capacity       int64     `json:"capacity"`
+	Held           int64     `json:"held"`
+	Sold           int64     `json:"sold"`
+	seen           [2]bool   // its rows of availability and ticket_types were seen
 }
 
 // showEvent has the fields of every event of a show.
 type showEvent struct {
-	ShowID      int64        `json:"showId"`
-	Name        string       `json:"name"`
-	Venue       string       `json:"venue"`
-	Currency    string       `json:"currency"`
-	TicketTypes []ticketType `json:"ticketTypes"`
-	TicketType  ticketType   `json:"ticketType"`
-	Members     []member     `json:"members"`
-	Totals      []ticketType `json:"totals"`
+	ShowID         int64        `json:"showId"`
+	Name           string       `json:"name"`
+	Venue          string       `json:"venue"`
+	StartsAt       time.Time    `json:"startsAt"`
+	TimeZone       string       `json:"timeZone"`
+	Currency       string       `json:"currency"`
+	PaymentMethods []string     `json:"paymentMethods"`
+	TicketTypes    []ticketType `json:"ticketTypes"`
+	TicketType     ticketType   `json:"ticketType"`
+	Members        []member     `json:"members"`
+	Totals         []ticketType `json:"totals"`
 }
 
 type member struct {
@@ -81,10 +95,12 @@ func (f *fold) showEvent(e *eventstore.Recorded, id string) {
 	if s.created == (e.Type == "ShowCreated") {
 		f.wrong(KindStatus, e, "%s, and the show exists: %t", e.Type, s.created)
 	}
+	s.changedAt, s.position = e.RecordedAt, e.Position
 	if !f.changeShow(s, e, &ev) {
 		return
 	}
 	f.judgeTotals(s, e, ev.Totals)
+	f.salesEvent(s, showID, e, &ev)
 }
 
 // changeShow applies an event to a show; false if the event is not known.
@@ -92,11 +108,12 @@ func (f *fold) changeShow(s *show, e *eventstore.Recorded, ev *showEvent) bool {
 	switch e.Type {
 	case "ShowCreated":
 		s.created, s.name, s.venue, s.currency = true, ev.Name, ev.Venue, ev.Currency
+		s.startsAt, s.timeZone, s.methods, s.defined = ev.StartsAt, ev.TimeZone, ev.PaymentMethods, e.Version
 		for _, t := range ev.TicketTypes {
 			f.offer(s, e, t, true)
 		}
 	case "ShowChanged":
-		s.name, s.venue = ev.Name, ev.Venue
+		s.name, s.venue, s.startsAt = ev.Name, ev.Venue, ev.StartsAt
 	case "TicketTypeAdded":
 		f.offer(s, e, ev.TicketType, true)
 	case "TicketTypeChanged":
@@ -129,6 +146,8 @@ func (f *fold) offer(s *show, e *eventstore.Recorded, t ticketType, isNew bool) 
 		known = &s.types[len(s.types)-1]
 	}
 	known.Name, known.Price, known.Capacity = t.Name, t.Price, t.Capacity
+	known.MaxPerOrder, known.MaxPerCustomer, known.SalesFrom, known.SalesTo = t.MaxPerOrder, t.MaxPerCustomer, t.SalesFrom, t.SalesTo
+	s.defined = e.Version
 }
 
 // move applies one order's part of a movement: to the counts and to the order's hold.

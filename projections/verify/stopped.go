@@ -1,8 +1,11 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -73,7 +76,7 @@ func (f *fold) discard(e *eventstore.Recorded) {
 }
 
 // excuse takes the rows that no waiting brings on off those that are behind: their streams are parked, which is a
-// finding of its own, or an operator has given them up.
+// finding of its own, or an operator has given them up. What such a row shows must be what the log made at its version.
 func (c *comparison) excuse(ctx context.Context) error {
 	if len(c.behind) == 0 {
 		return nil
@@ -88,13 +91,44 @@ func (c *comparison) excuse(ctx context.Context) error {
 			parked[feed{m.Projection, m.Stream}] = true
 		}
 	}
-	for key, version := range c.behind {
+	var excused []row
+	for key, stored := range c.behind {
 		made, _ := c.model.fold(c.pass.fold, key)
 		at := feed{projection, made.stream}
 		out, given := c.pass.fold.discarded[at]
-		if parked[at] || given && version < out.Version && out.Version <= made.version {
-			delete(c.behind, key)
+		if !parked[at] && (!given || stored.version >= out.Version || out.Version > made.version) {
+			continue
 		}
+		delete(c.behind, key)
+		if stored.stream = made.stream; stored.version > 0 {
+			excused = append(excused, stored)
+		}
+	}
+	slices.SortFunc(excused, func(a, b row) int {
+		return cmp.Or(strings.Compare(a.stream, b.stream), cmp.Compare(a.version, b.version), strings.Compare(a.key, b.key))
+	})
+	return c.compareOld(ctx, excused)
+}
+
+// compareOld compares rows with what the log made of them at their versions. They come in the order of stream and
+// version, so that a stream is read once.
+func (c *comparison) compareOld(ctx context.Context, rows []row) error {
+	var f *fold
+	var version int64
+	for i, stored := range rows {
+		if i == 0 || stored.stream != rows[i-1].stream {
+			f, version = newFold(&findings{}), 0 // what is wrong with the stream was found before
+			f.seed = c.pass.fold.seed
+		}
+		if err := f.goOn(ctx, c.pass.log, stored.stream, version, stored.version); err != nil {
+			return err
+		}
+		version = stored.version
+		if made, known := c.model.fold(f, stored.key); known && made.version == stored.version {
+			c.pass.compare(stored, made)
+			continue
+		}
+		c.pass.found.add(KindRow, stored.name(), 0, "version %d, but the log makes no such version", stored.version)
 	}
 	return nil
 }

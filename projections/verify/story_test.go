@@ -43,6 +43,15 @@ func (l *memoryLog) page(_ context.Context, after int64, limit int) ([]eventstor
 	return slices.Clone(l.events[from:min(from+limit, len(l.events))]), nil
 }
 
+func (l *memoryLog) stream(_ context.Context, name string, after int64, limit int) (page []eventstore.Recorded, err error) {
+	for _, e := range l.events {
+		if e.Stream == name && e.Version > after && len(page) < limit {
+			page = append(page, e)
+		}
+	}
+	return page, nil
+}
+
 func begin() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
 // write makes a log of appends, one a second, with sound positions, versions, times and hashes.
@@ -182,7 +191,7 @@ func completedOrder(orderID string, from domain.OrderStatus, hold int, types ...
 		Payment: shownPayment(orderID, domain.Settled),
 	}
 	for i, ticketType := range types {
-		e.Tickets = append(e.Tickets, domain.Ticket{TicketID: orderID + "-" + strconv.Itoa(i), TicketTypeID: ticketType})
+		e.Tickets = append(e.Tickets, domain.Ticket{TicketID: domain.TicketID(orderID, i+1), TicketTypeID: ticketType})
 	}
 	return onOrder(orderID, e)
 }

@@ -22,6 +22,9 @@ const (
 // the other with its place, those of a partition in their order. It adds the topics' prefix, if there is one.
 type TopicReader func(ctx context.Context, topic string, fn func(partition int32, offset int64, m *message.Message) error) error
 
+// keyTopics is the key of what is found in all topics together.
+const keyTopics = "topics"
+
 // MaxForeign is how many foreign messages a report lists; more are only counted.
 const MaxForeign = 20
 
@@ -86,9 +89,11 @@ func (p *pass) missed(ctx context.Context, positions []int64, count int64) error
 			p.found.add(KindBehind, topicOf(page[0].Stream), position, "%s, %s, is not in the topic", page[0].ID(), page[0].Type)
 		}
 	}
-	p.found.count += count - int64(len(positions))
+	if more := count - int64(len(positions)); more > 0 {
+		p.found.more(KindBehind, keyTopics, more)
+	}
 	if p.rehashed.count > 0 {
-		p.found.add(KindHash, "topics", p.rehashed.first,
+		p.found.add(KindHash, keyTopics, p.rehashed.first,
 			"from here on %d appends have another hash in the topics: the log was changed after they were published", p.rehashed.count)
 	}
 	return nil
@@ -133,7 +138,9 @@ func (p *pass) message(ctx context.Context, at Foreign, m *message.Message) erro
 	if !sameHash {
 		p.rehashed.add(e.Position)
 	}
-	p.topics.Messages++
+	if p.topics.Messages++; p.topics.Messages%pageEvents == 0 {
+		p.comparing(keyTopics, p.topics.Messages, p.events)
+	}
 	s := p.fold.stream(e.Stream)
 	if e.Version != int64(s.delivered)+1 {
 		p.tell(topic, e.ID(), e.Position, "version %d of %s comes after %d", e.Version, e.Stream, s.delivered)

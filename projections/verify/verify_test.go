@@ -61,13 +61,15 @@ func drop[T domain.Event](commit []entry) []entry {
 	})
 }
 
-func TestEveryViolationIsNamed(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		plant func(s appends) appends
-		want  []string // kind key
-	}{
+// planting plants something into the story, and says what is to be found of it.
+type planting struct {
+	name  string
+	plant func(s appends) appends
+	want  []string // kind key
+}
+
+func plantings() []planting {
+	return []planting{
 		{"more is held than there is, for one event only", func(s appends) appends {
 			b := lines(2, 4)
 			s[commitConfirmed] = slices.Concat([]entry{onShow(domain.TicketsHeld{Movement: moved(4, 0, 6, 0, part("ORDER-20261122-0000000e", 1, b))})},
@@ -147,7 +149,7 @@ func TestEveryViolationIsNamed(t *testing.T) {
 		{"a refund was never asked for", func(s appends) appends {
 			edit(s[commitRefunded], 0, func(e *domain.RefundCompleted) { e.RefundID = "REFUND-A-9" })
 			return s
-		}, []string{"refund payment-" + payID(orderA) + ":6"}},
+		}, []string{"refund payment-" + payID(orderA) + ":6", "refund order-" + orderA}},
 		{"more is refunded than came", func(s appends) appends {
 			return append(s[:commitRefunded+1], requestedRefund(orderA, "REFUND-A-9", 400, domain.Completed))
 		}, []string{"refund payment-" + payID(orderA) + ":7", "money order-" + orderA}},
@@ -185,12 +187,70 @@ func TestEveryViolationIsNamed(t *testing.T) {
 			s[commitConfirmed][1].stream = "order-" + orderB
 			return s[:commitConfirmed+1]
 		}, []string{"event order-" + orderB + ":2"}},
+		{"the order's refund is another than its payment's", func(s appends) appends {
+			edit(s[commitRefunded], 0, func(e *domain.OrderRefunded) { e.Amount, e.RefundID = idr(9), "REFUND-X" })
+			return s
+		}, []string{"refund order-" + orderA}},
+		{"an order says that its money went back, its payment does not", func(s appends) appends {
+			s[commitRefunded] = drop[domain.RefundCompleted](s[commitRefunded])
+			return s
+		}, []string{"refund order-" + orderA}},
+		{"a refund was given up, and its order says that it is due", func(s appends) appends {
+			s[commitRefundFailed] = drop[domain.OrderRefunded](s[commitRefundFailed])
+			return s
+		}, []string{"refund order-" + orderC}},
+		{"a refund is not told of its order", func(s appends) appends {
+			s[commitPaidTwice] = drop[domain.OrderRefunded](s[commitPaidTwice])
+			return s[:commitPaidTwice+1]
+		}, []string{"refund order-" + orderA}},
+		{"an order's refund is in another currency", func(s appends) appends {
+			edit(s[commitRefunded], 0, func(e *domain.OrderRefunded) { e.Amount.Currency = "USD" })
+			return s
+		}, []string{"refund order-" + orderA + ":5"}},
+		{"the same money is settled twice", func(s appends) appends {
+			edit(s[commitPaid], 0, func(e *domain.PaymentSettled) { e.Reference = "m" })
+			edit(s[commitPaidTwice], 0, func(e *domain.PaymentSettled) { e.Reference = "m" })
+			return s
+		}, []string{"money payment-" + payID(orderA) + ":4"}},
+		{"the third money is the second", func(s appends) appends {
+			for i, commit := range []int{commitPaid, commitPaidTwice} {
+				edit(s[commit], 0, func(e *domain.PaymentSettled) { e.Reference = []string{"m", "n"}[i] })
+			}
+			third := slices.Concat([]entry{settledPayment(orderA, domain.Settled, 200)}, requestedRefund(orderA, "REFUND-A-3", 200, domain.Completed))
+			edit(third, 0, func(e *domain.PaymentSettled) { e.Reference = "n" })
+			return append(s[:commitPaidTwice+1], third)
+		}, []string{"money payment-" + payID(orderA) + ":6"}},
+		{"an order has the tickets of another", func(s appends) appends {
+			edit(s[commitLate], 0, func(e *domain.OrderCompleted) {
+				e.Tickets[0].TicketID, e.Tickets[1].TicketID = domain.TicketID(orderA, 1), domain.TicketID(orderA, 2)
+			})
+			return s
+		}, []string{"tickets order-" + orderB + ":3"}},
+		{"an order shows the payment of another", func(s appends) appends {
+			edit(s[commitConfirmed], 0, func(e *domain.OrderConfirmed) { e.Payment.PaymentID = payID(orderB) })
+			return s
+		}, []string{"order order-" + orderA + ":2"}},
+		{"an order is paid by the payment of another", func(s appends) appends {
+			edit(s[commitPaid], 0, func(e *domain.OrderCompleted) { e.Payment.PaymentID = payID(orderB) })
+			return s
+		}, []string{"money order-" + orderA + ":3"}},
+		{"a payment has the id of another order's", func(s appends) appends {
+			const other = "ORDER-20261122-0000000e"
+			request := []entry{onPayment(other, domain.PaymentRequested{PaymentStep: payStep(other, "", domain.Requested), Attempt: 1, Amount: idr(100)})}
+			edit(request, 0, func(e *domain.PaymentRequested) { e.OrderID = orderD })
+			return append(s, request)
+		}, []string{"event payment-" + payID("ORDER-20261122-0000000e") + ":1"}},
 		{"a ticket type comes from nowhere", func(s appends) appends {
 			edit(s[commitPlaced], 0, func(e *domain.TicketsHeld) { e.Members[3].Lines = lines(9, 1); e.Totals[0].Held-- })
 			edit(s[commitPlaced], 3, func(e *domain.OrderPlaced) { e.Lines[0].TicketTypeID = 9 })
 			return s[:commitPlaced+1]
 		}, []string{"totals show-1:2", "money order-" + orderD + ":1"}},
-	} {
+	}
+}
+
+func TestEveryViolationIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range plantings() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
