@@ -242,7 +242,7 @@ func (c *cli) tellPage(page asidePage, asJSON bool) error {
 	}
 	out := bufio.NewWriter(c.stdout)
 	for _, v := range page.Items {
-		fmt.Fprintf(out, "%s  %s  %s  %s\n", v.ID, v.At.Format("2006-01-02T15:04:05Z"), printable(v.what()), shortened(cmp.Or(v.Reason, untold)))
+		fmt.Fprintf(out, "%s  %s  %s  %s\n", v.ID, v.At.Format("2006-01-02T15:04:05Z"), printable(v.what()), printable(shortened(cmp.Or(v.Reason, untold))))
 	}
 	if err := written(out.Flush()); err != nil {
 		return err

@@ -120,6 +120,7 @@ func (d *doctor) checkServers(ctx context.Context) (err error) {
 	d.checkKafka(ctx, kafka)
 	if db != nil && len(d.away) == 0 {
 		d.checkReaders(ctx, db, kafka)
+		d.checkPublished(ctx, db, kafka)
 	}
 	if db != nil {
 		d.checkParked(ctx, db)

@@ -45,6 +45,7 @@ func (d *doctor) checkPostgres(ctx context.Context, db *sqlx.DB) {
 	}
 	d.checkDurability(server)
 	d.checkSchema(ctx, db)
+	d.checkReadModels(ctx, db)
 	d.checkSession(ctx, db)
 	d.checkRoom(server)
 	if ahead, exact, err := eventstore.Skew(ctx, db); err != nil {

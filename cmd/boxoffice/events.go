@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,37 +14,41 @@ import (
 	"github.com/spf13/cobra"
 
 	"boxoffice/cmd/internal/config"
+	"boxoffice/domain"
 	"boxoffice/eventstore"
+	"boxoffice/projections"
 )
 
 const (
-	eventsPage  = 1000                   // events of one read
-	followEvery = 200 * time.Millisecond // how often --follow looks for more
-	dataShown   = 200                    // characters of an event's data on its line
+	eventsPage = 1000 // events of one read
+	dataShown  = 200  // characters of the data of an event that has no words
 )
 
 // eventQuery says which events are printed.
 type eventQuery struct {
 	stream, eventType string
-	from, to          int64 // positions; to 0 is the end
+	from, to          logBound
 	follow, json      bool
 }
 
 func (c *cli) events() *cobra.Command {
-	var q eventQuery
+	q := eventQuery{from: logBound{position: 1}}
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Print the log",
 		Long: `Prints the log, oldest first: one line for each event with its position, time, stream:version, type and
-data, or with --json one object for each line, whole.`,
+what it says in words, or with --json one object for each line, whole.
+
+A position is where GET /orders/{id}?at=POSITION looks, and /history, and the same of shows.`,
 		Example: `  boxoffice events --follow
   boxoffice events --stream order-ORDER-20250205-338aa78d
+  boxoffice events --from 2025-02-05T12:00:00Z --to 2025-02-05T12:15:00Z --type HoldsExpired
   boxoffice events --type OrderCompleted --from 1000 --to 2000 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if q.from < 0 || q.to < 0 || (q.to > 0 && q.to < q.from) {
+			if q.to.before(q.from) {
 				c.started = false
-				return fmt.Errorf("positions %d to %d make no range", q.from, q.to)
+				return fmt.Errorf("from %s to %s is no range", q.from.String(), q.to.String())
 			}
 			tools, err := c.tools(cmd, config.NeedDatabase)
 			if err != nil {
@@ -56,85 +59,26 @@ data, or with --json one object for each line, whole.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
-			return q.print(cmd.Context(), eventstore.New(db, eventstore.Config{}), c.stdout)
+			if q.eventType != "" && !domain.Known(q.eventType) {
+				c.say("%s: no event type %q is known here%s", cmd.CommandPath(), q.eventType, nearType(q.eventType))
+			}
+			p := eventPrinter{eventQuery: q, store: eventstore.New(db, eventstore.Config{}), out: bufio.NewWriter(c.stdout), say: c.say, name: cmd.CommandPath()}
+			return p.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&q.stream, "stream", "", "only this stream")
+	cmd.Flags().StringVar(&q.stream, "stream", "", "only this stream, such as show-42")
 	cmd.Flags().StringVar(&q.eventType, "type", "", "only events of this type")
-	cmd.Flags().Int64Var(&q.from, "from", 1, "first position")
-	cmd.Flags().Int64Var(&q.to, "to", 0, "last position; 0 is the end")
+	cmd.Flags().Var(&q.from, "from", "first `POSITION` or time (RFC 3339)")
+	cmd.Flags().Var(&q.to, "to", "last `POSITION` or time; 0 is the end")
 	cmd.Flags().BoolVar(&q.follow, "follow", false, "go on with what is still to come")
 	cmd.Flags().BoolVar(&q.json, "json", false, "one JSON object a line")
 	c.toolFlags(cmd, "DATABASE_URL")
 	return cmd
 }
 
-// print writes events until the end of the range, of the log or of ctx. Each page is flushed, so that a
-// reader at the other end of a pipe sees it, and a reader that has gone ends it.
-func (q eventQuery) print(ctx context.Context, store *eventstore.Store, to io.Writer) error {
-	out := bufio.NewWriter(to)
-	read, err := q.reader(ctx, store)
-	if err != nil {
-		return err
-	}
-	for {
-		page, err := read()
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if q.to > 0 && page[i].Position > q.to {
-				return written(out.Flush())
-			}
-			if page[i].Position < q.from || (q.eventType != "" && page[i].Type != q.eventType) {
-				continue
-			}
-			if err := q.write(out, &page[i]); err != nil {
-				return err
-			}
-		}
-		if err := written(out.Flush()); err != nil {
-			return err
-		}
-		if len(page) == eventsPage {
-			continue
-		}
-		if !q.follow {
-			return nil
-		}
-		pause := time.NewTimer(followEvery)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
-		}
-	}
-}
-
-// reader gives page after page of the log or of a stream, beginning near the first position.
-func (q eventQuery) reader(ctx context.Context, store *eventstore.Store) (func() ([]eventstore.Recorded, error), error) {
-	if q.stream == "" {
-		after := max(q.from-1, 0)
-		return func() ([]eventstore.Recorded, error) {
-			page, err := store.ReadAll(ctx, after, eventsPage)
-			if len(page) > 0 {
-				after = page[len(page)-1].Position
-			}
-			return page, err
-		}, nil
-	}
-	after, err := store.VersionAt(ctx, q.stream, max(q.from-1, 0))
-	if err != nil {
-		return nil, err
-	}
-	return func() ([]eventstore.Recorded, error) {
-		page, err := store.ReadStream(ctx, q.stream, after, eventsPage)
-		if len(page) > 0 {
-			after = page[len(page)-1].Version
-		}
-		return page, err
-	}, nil
+// wants reports whether an event is printed.
+func (q eventQuery) wants(e *eventstore.Recorded) bool {
+	return !q.from.isAfter(e) && (q.eventType == "" || e.Type == q.eventType)
 }
 
 // eventLine is an event as --json prints it.
@@ -161,8 +105,13 @@ func (q eventQuery) write(out io.Writer, e *eventstore.Recorded) error {
 		_, err = out.Write(append(line, '\n'))
 		return written(err)
 	}
+	// An event that nobody here can read has no words but its type; then its data must do.
+	words := projections.Describe(*e)
+	if words == e.Type {
+		words = shortened(string(e.Data))
+	}
 	_, err := fmt.Fprintf(out, "%8d  %s  %-42s %-18s %s\n",
-		e.Position, e.RecordedAt.UTC().Format("2006-01-02T15:04:05.000000Z"), printable(e.ID()), printable(e.Type), shortened(string(e.Data)))
+		e.Position, e.RecordedAt.UTC().Format("2006-01-02T15:04:05.000000Z"), printable(e.ID()), printable(e.Type), printable(words))
 	return written(err)
 }
 
@@ -170,7 +119,7 @@ func shortened(text string) string {
 	if runes := []rune(text); len(runes) > dataShown {
 		text = string(runes[:dataShown]) + "…"
 	}
-	return printable(text)
+	return text
 }
 
 // printable keeps what customers typed from steering the operator's terminal.

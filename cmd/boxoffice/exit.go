@@ -68,6 +68,8 @@ func (c *cli) end(ctx context.Context, command string, err error) int {
 		return exitFault
 	case errors.As(err, &unwritten) && errors.Is(err, syscall.EPIPE):
 		return exitOK // who read our output has seen enough
+	case errors.Is(err, errStopped):
+		return exitInterrupted
 	case ctx.Err() != nil && canceled(err):
 		c.say("%s: interrupted", command)
 		return exitInterrupted
@@ -155,7 +157,9 @@ func advice(err error) string {
 	case errors.As(err, &refused) && refused.Code.Class() == "28":
 		return "The server is there but does not let this user in: check the user and password in DATABASE_URL."
 	case errors.As(err, &refused) && refused.Code == pqerror.InsufficientPrivilege:
-		return "This role may not do that: give MIGRATE_DATABASE_URL for migrate, or grant it the right."
+		return "This role may not do that: give MIGRATE_DATABASE_URL for migrate and replay, or grant it the right."
+	case errors.As(err, &refused) && refused.Code == pqerror.LockNotAvailable:
+		return "Somebody works on that table for long: a dump, a report, a migration. Try again when that has ended."
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
 		return "The topics are made when serve starts; is KAFKA_TOPIC_PREFIX the same here?"
 	}

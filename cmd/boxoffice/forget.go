@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -18,13 +15,8 @@ import (
 	"boxoffice/eventstore"
 )
 
-// errDeclined ends a command that asked and was not told yes.
-var errDeclined = errors.New("nothing was changed")
-
-const (
-	maxCustomer = 1024 // bytes of a customer's id; longer ones are never accepted with an order
-	maxAnswer   = 64   // bytes
-)
+// maxCustomer is how many bytes a customer's id may have; longer ones are never accepted with an order.
+const maxCustomer = 1024
 
 func (c *cli) forget() *cobra.Command {
 	var asJSON, yes bool
@@ -78,7 +70,7 @@ func (c *cli) forgetCustomer(ctx context.Context, db *sqlx.DB, id string, yes, a
 	found := len(traces.Contacts) + traces.Deliveries()
 	if found > 0 && !yes {
 		question := fmt.Sprintf("Blank this customer in %d orders and %d deliveries, for ever?", len(traces.Contacts), traces.Deliveries())
-		if err := c.confirm(question); err != nil {
+		if err := c.confirm(ctx, question); err != nil {
 			return err
 		}
 	}
@@ -104,26 +96,10 @@ func (c *cli) forgetCustomer(ctx context.Context, db *sqlx.DB, id string, yes, a
 func (c *cli) looking() func(position, head int64) {
 	last := time.Now()
 	return func(position, head int64) {
-		if time.Since(last) < progressEvery {
+		if time.Since(last) < lineEvery {
 			return
 		}
 		last = time.Now()
 		c.say("looked through positions up to %d of %d", position, head)
 	}
-}
-
-// confirm asks a person. Where there is none it says which flag answers.
-func (c *cli) confirm(question string) error {
-	if !c.asks {
-		return fmt.Errorf("%w: %s Nobody can be asked here; say --yes", errDeclined, question)
-	}
-	_, _ = fmt.Fprint(c.stderr, question, " [y/N] ") // nobody is left to ask when stderr is gone, and the answer is no
-	answer, err := bufio.NewReader(io.LimitReader(c.stdin, maxAnswer)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errDeclined
-	}
-	return nil
 }

@@ -15,7 +15,7 @@ func main() {
 	context.AfterFunc(ctx, stop)   // a second signal ends the process at once
 	signal.Ignore(syscall.SIGPIPE) // a reader that has gone is an error of the write, which ends the command quietly
 	hostname, _ := os.Hostname()   // without one, INSTANCE_ID is asked for
-	code := run(ctx, os.Args[1:], surroundings{os.Stdout, os.Stderr, os.Environ(), hostname, os.Stdin, isTerminal(os.Stdin)})
+	code := run(ctx, os.Args[1:], surroundings{os.Stdout, os.Stderr, os.Environ(), hostname, os.Stdin, isTerminal(os.Stdin), isTerminal(os.Stderr)})
 	stop()
 	os.Exit(code)
 }
@@ -28,6 +28,7 @@ type surroundings struct {
 	hostname string
 	stdin    io.Reader // answers to questions
 	asks     bool      // somebody is there to be asked
+	watched  bool      // somebody watches stderr: it is a terminal
 }
 
 // run runs one command line and returns its exit code.

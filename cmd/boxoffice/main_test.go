@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -11,15 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jmoiron/sqlx"
 
 	"boxoffice/cmd/internal/config"
 	"boxoffice/domain"
 	"boxoffice/eventstore"
 	"boxoffice/internal/devstack"
-	"boxoffice/internal/messaging"
-	"boxoffice/projections/verify"
 )
 
 func TestMain(m *testing.M) { devstack.Main(m) }
@@ -33,7 +29,7 @@ type result struct {
 func runs(t *testing.T, environ []string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), args, surroundings{&stdout, &stderr, environ, "test", nil, false})
+	code := run(t.Context(), args, surroundings{&stdout, &stderr, environ, "test", nil, false, false})
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -64,7 +60,8 @@ func soldShow(t *testing.T) (environ []string, db *sqlx.DB, events []eventstore.
 	for _, statement := range []string{
 		`INSERT INTO availability VALUES (1, 1, 10, 0, 0, 3)`,
 		`INSERT INTO ticket_types VALUES (1, 1, 'Stalls', 100, 0, 0, NULL, NULL, 3)`,
-		`INSERT INTO shows VALUES (1, E'Gala\u009b', 'Hall', now(), 'UTC', 'IDR', '[]', false, false, 1, now(), 3, 3)`,
+		`INSERT INTO sales_by_day VALUES (1, '1970-01-01', 1, 0, 0, 0, 0, 100, 'IDR', '', 3)`,
+		`INSERT INTO shows SELECT 1, E'Gala\u009b', 'Hall', '0001-01-01T00:00:00Z', '', 'IDR', '[]', false, false, 1, time, 3, 3 FROM log_head`,
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -113,6 +110,9 @@ func TestWrongUsageExitsWith2(t *testing.T) {
 		{"verify"},
 		{"migrate"},
 		{"events", "--from", "5", "--to", "3"},
+		{"events", "--to", "-1"},
+		{"events", "--to", "yesterday"},
+		{"events", "--from", "2025-02-05T12:00:00Z", "--to", "2025-02-05T11:59:59Z"},
 		{"verify", "--database-url", "mysql://x"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
@@ -198,45 +198,6 @@ func closedAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestEventsPrintsTheLog(t *testing.T) {
-	t.Parallel()
-	environ, _, _ := soldShow(t)
-	for _, c := range []struct {
-		args []string
-		want string // positions
-	}{
-		{nil, "1 2 3"},
-		{[]string{"--from", "2"}, "2 3"},
-		{[]string{"--to", "2"}, "1 2"},
-		{[]string{"--from", "2", "--to", "2"}, "2"},
-		{[]string{"--type", "SalesPaused"}, "2"},
-		{[]string{"--stream", "show-1", "--from", "3"}, "3"},
-		{[]string{"--stream", "show-1", "--to", "1"}, "1"},
-		{[]string{"--stream", "show-9"}, ""},
-	} {
-		r := runs(t, environ, append([]string{"events", "--json"}, c.args...)...).must(t, exitOK)
-		var got []string
-		for line := range strings.Lines(r.stdout) {
-			var e eventLine
-			if err := json.Unmarshal([]byte(line), &e); err != nil {
-				t.Fatal(err)
-			}
-			if e.Stream != "show-1" || e.Version != e.Position || e.SchemaVersion != 1 || e.Time.IsZero() || string(e.Metadata) != `{"batch":"b"}` ||
-				(len(e.Hash) == 64) != (e.Position > 1) {
-				t.Errorf("the line is %s", line)
-			}
-			got = append(got, fmt.Sprint(e.Position))
-		}
-		if strings.Join(got, " ") != c.want || r.stderr != "" {
-			t.Errorf("%v prints %v, want %s", c.args, got, c.want)
-		}
-	}
-	r := runs(t, environ, "events").must(t, exitOK)
-	if strings.Count(r.stdout, "\n") != 3 || !strings.Contains(r.stdout, "show-1:2") || !strings.Contains(r.stdout, "SalesPaused") || strings.Contains(r.stdout, "\u009b") {
-		t.Errorf("it prints %q", r.stdout)
-	}
-}
-
 // pipe is an output that a reader takes lines from until it goes away.
 type pipe struct {
 	lines chan string
@@ -251,105 +212,14 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestEventsFollowsUntilItIsInterrupted(t *testing.T) {
-	t.Parallel()
-	environ, db, _ := soldShow(t)
-	ctx, interrupt := context.WithCancel(t.Context())
-	out, code := &pipe{lines: make(chan string, 9)}, make(chan int)
-	var stderr bytes.Buffer
-	go func() {
-		code <- run(ctx, []string{"events", "--follow", "--from", "3"}, surroundings{out, &stderr, environ, "test", nil, false})
-	}()
-	if first := <-out.lines; !strings.Contains(first, "SalesResumed") {
-		t.Errorf("first comes %q", first)
-	}
-	write(t, eventstore.New(db, eventstore.Config{}), domain.SalesPaused{ShowID: 1})
-	if next := <-out.lines; !strings.Contains(next, "show-1:4") {
-		t.Errorf("then comes %q", next)
-	}
-	interrupt()
-	if got := <-code; got != exitInterrupted || !strings.Contains(stderr.String(), "interrupted") {
-		t.Errorf("exit %d, %q", got, stderr.String())
-	}
-}
-
 func TestAReaderThatHasSeenEnoughEndsEventsQuietly(t *testing.T) {
 	t.Parallel()
 	environ, _, _ := soldShow(t)
 	for _, args := range [][]string{{"events", "--json", "--follow"}, {"events"}, {"verify"}, {"verify", "--json"}, {"version"}} {
 		var stderr bytes.Buffer
-		if code := run(t.Context(), args, surroundings{&pipe{gone: true}, &stderr, environ, "test", nil, false}); code != exitOK || stderr.Len() > 0 {
+		if code := run(t.Context(), args, surroundings{&pipe{gone: true}, &stderr, environ, "test", nil, false, false}); code != exitOK || stderr.Len() > 0 {
 			t.Errorf("%v: exit %d, %q", args, code, stderr.String())
 		}
-	}
-}
-
-func TestVerifyTellsWhatItFound(t *testing.T) {
-	t.Parallel()
-	environ, db, events := soldShow(t)
-	r := runs(t, environ, "verify").must(t, exitOK)
-	if hash := fmt.Sprintf("position 3, hash %x", events[2].Hash); !strings.Contains(r.stdout, hash) || !strings.Contains(r.stdout, "all invariants hold") {
-		t.Errorf("it prints %s", r.stdout)
-	}
-	if _, err := db.ExecContext(t.Context(), `UPDATE availability SET held = 1`); err != nil {
-		t.Fatal(err)
-	}
-	r = runs(t, environ, "verify").must(t, exitDiffers)
-	if !strings.Contains(r.stdout, "availability 1/1") || !strings.Contains(r.stderr, "1 findings") {
-		t.Errorf("it prints %s and says %s", r.stdout, r.stderr)
-	}
-	r = runs(t, environ, "verify", "--json").must(t, exitDiffers)
-	var report struct {
-		Head     struct{ Position int64 }
-		Findings []struct{ Kind, Key string }
-	}
-	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || report.Head.Position != 3 || len(report.Findings) != 1 || report.Findings[0].Key != "availability 1/1" {
-		t.Errorf("it prints %s: %v", r.stdout, err)
-	}
-}
-
-func TestVerifyComparesTheTopics(t *testing.T) {
-	t.Parallel()
-	environ, _, events := soldShow(t)
-	kafka := devstack.Kafka(t)
-	environ = append(environ, "KAFKA_BROKERS="+strings.Join(kafka.Brokers, ","), "KAFKA_TOPIC_PREFIX="+kafka.Prefix)
-	cfg := messaging.Config{Brokers: kafka.Brokers, TopicPrefix: kafka.Prefix, Partitions: 2, CreateTopics: true}
-
-	r := runs(t, environ, "verify", "--kafka").must(t, exitFault)
-	if !strings.Contains(r.stderr, "KAFKA_TOPIC_PREFIX") {
-		t.Errorf("without topics it says %s", r.stderr)
-	}
-	if err := messaging.EnsureTopics(t.Context(), cfg, messaging.EventTopics()...); err != nil {
-		t.Fatal(err)
-	}
-	publisher, err := messaging.Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range events {
-		if err := publisher.Publish(messaging.OrdersTopic, eventstore.ToMessage(e)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stray := message.NewMessage("stray", []byte("{}"))
-	stray.Metadata.Set(messaging.KeyMetadata, "x")
-	if err := publisher.Publish(messaging.OrdersTopic, stray); err != nil {
-		t.Fatal(err)
-	}
-	if err := publisher.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r = runs(t, environ, "verify", "--kafka", "--json").must(t, exitOK)
-	var report verify.Report
-	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || report.Topics.Foreign != 1 || len(report.Foreign) != 1 {
-		t.Fatalf("it prints %s: %v", r.stdout, err)
-	}
-	f := report.Foreign[0]
-	if place := fmt.Sprintf("%s/%d at offset %d: ", messaging.OrdersTopic, f.Partition, f.Offset); !strings.Contains(r.stderr, place) || !strings.Contains(r.stderr, "warning: 1 message") {
-		t.Errorf("it does not name %s: %s", place, r.stderr)
-	}
-	if r := runs(t, environ, "verify", "--kafka").must(t, exitOK); !strings.Contains(r.stdout, "topics  3 events, 0 repeats") {
-		t.Errorf("it prints %s", r.stdout)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,42 +34,51 @@ type office struct {
 	pg      *devstack.TestPostgres
 	kafka   *devstack.TestKafka
 	stop    func()
+	said    string // by the service, once it was stopped
 }
 
 // serving starts the service on servers of its own, and ends it with the test.
 func serving(t *testing.T) *office {
 	t.Helper()
-	pg, kafka, address := devstack.OwnPostgres(t, nil), devstack.OwnKafka(t), closedAddress(t)
-	o := &office{t: t, url: "http://" + address, db: pg.Open(t), pg: pg, kafka: kafka, environ: []string{
+	o := officeOn(t, devstack.OwnPostgres(t, nil), devstack.OwnKafka(t))
+	o.start()
+	return o
+}
+
+// officeOn is an office in which nothing is started yet.
+func officeOn(t *testing.T, pg *devstack.TestPostgres, kafka *devstack.TestKafka, more ...string) *office {
+	t.Helper()
+	address := closedAddress(t)
+	return &office{t: t, url: "http://" + address, db: pg.Open(t), pg: pg, kafka: kafka, stop: func() {}, environ: append([]string{
 		"DATABASE_URL=" + pg.URL, "KAFKA_BROKERS=" + strings.Join(kafka.Brokers, ","), "KAFKA_TOPIC_PREFIX=" + kafka.Prefix,
 		"KAFKA_REPLICATION=1", "HTTP_ADDR=" + address, "METRICS_ADDR=127.0.0.1:0", "INSTANCE_ID=test", "DRAIN=0s",
 		"SECRET_KEYS=" + testOperator, "OPERATOR_KEYS=ana:admin:" + testOperator, "PAYMENT_WEBHOOK_SECRET=" + testWebhook,
-	}}
-	ctx, terminate := context.WithCancel(context.WithoutCancel(t.Context()))
+	}, more...)}
+}
+
+// start starts the service with some flags; it ends with stop or the test.
+func (o *office) start(flags ...string) {
+	o.t.Helper()
+	ctx, terminate := context.WithCancel(context.WithoutCancel(o.t.Context()))
 	ended := make(chan int, 1)
 	var stderr bytes.Buffer
 	go func() {
-		ended <- run(ctx, []string{"serve"}, surroundings{&stderr, &stderr, o.environ, "test", nil, false})
+		ended <- run(ctx, append([]string{"serve"}, flags...), surroundings{&stderr, &stderr, o.environ, "test", nil, false, false})
 	}()
-	stopped := false
-	o.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
+	o.stop = sync.OnceFunc(func() {
 		terminate()
 		if code := <-ended; code != exitOK {
-			t.Errorf("serve ended with %d: %s", code, stderr.String())
+			o.t.Errorf("serve ended with %d: %s", code, stderr.String())
 		}
-	}
-	t.Cleanup(o.stop)
+		o.said = stderr.String()
+	})
+	o.t.Cleanup(o.stop)
 	o.await("the service is ready", func() string {
-		if !answers(t, o.url+"/readyz") {
+		if !answers(o.t, o.url+"/readyz") {
 			return "not yet"
 		}
 		return ""
 	})
-	return o
 }
 
 // await looks until something is so; what is not so yet says why.
@@ -271,7 +281,7 @@ func TestForgettingACustomer(t *testing.T) {
 			t.Errorf("it says %s", r.stderr)
 		}
 		var stdout, stderr bytes.Buffer
-		around := surroundings{&stdout, &stderr, o.environ, "test", strings.NewReader("n\n"), true}
+		around := surroundings{&stdout, &stderr, o.environ, "test", strings.NewReader("n\n"), true, false}
 		if code := run(t.Context(), []string{"forget", id}, around); code != exitFault || !strings.Contains(stderr.String(), "[y/N]") {
 			t.Errorf("exit %d: %s", code, stderr.String())
 		}
@@ -281,7 +291,7 @@ func TestForgettingACustomer(t *testing.T) {
 	})
 	t.Run("leaves nothing that names them", func(t *testing.T) {
 		var stdout, stderr bytes.Buffer
-		around := surroundings{&stdout, &stderr, o.environ, "test", strings.NewReader("y\n"), true}
+		around := surroundings{&stdout, &stderr, o.environ, "test", strings.NewReader("y\n"), true, false}
 		if code := run(t.Context(), []string{"forget", id}, around); code != exitOK || !strings.Contains(stdout.String(), "Blanked 2 orders and 2 deliveries") {
 			t.Errorf("exit %d: %s %s", code, stdout.String(), stderr.String())
 		}

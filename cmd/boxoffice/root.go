@@ -32,7 +32,7 @@ Data goes to stdout, talk to stderr. Exit codes: 0 ok, 1 fault, 2 usage, 3 verif
 		SilenceUsage:     true,
 		PersistentPreRun: func(*cobra.Command, []string) { c.started = true },
 	}
-	root.AddCommand(c.serve(), c.migrate(), c.ready(), c.events(), c.lag(), c.dlq(), c.doctor(), c.forget(), c.verify(), c.version(), c.completion(), environment())
+	root.AddCommand(c.serve(), c.migrate(), c.ready(), c.events(), c.lag(), c.dlq(), c.doctor(), c.forget(), c.relay(), c.replay(), c.verify(), c.version(), c.completion(), environment())
 	root.SetHelpCommand(c.help())
 	root.SetFlagErrorFunc(flagProblem)
 	return root

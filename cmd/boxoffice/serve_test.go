@@ -26,7 +26,7 @@ func TestServeRunsUntilItIsTerminated(t *testing.T) {
 	code := make(chan int, 1)
 	var stderr bytes.Buffer
 	go func() {
-		code <- run(ctx, []string{"serve"}, surroundings{&stderr, &stderr, environ, "test", nil, false})
+		code <- run(ctx, []string{"serve"}, surroundings{&stderr, &stderr, environ, "test", nil, false, false})
 	}()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()

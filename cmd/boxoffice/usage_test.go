@@ -13,7 +13,7 @@ func TestWrongUsageIsToldInWords(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"help nope", `there is no command`},
 		{"help events nope", `there is no command`},
-		{"events --from x", `--from: "x" is not a whole number`},
+		{"events --from x", `--from: "x" is not a position of the log or a time like`},
 		{"events --follow=perhaps", `--follow: "perhaps" is not true or false`},
 		{"events --form 3", `there is no flag --form`},
 		{"dlq lsit --data x", `there is no command "lsit"`},

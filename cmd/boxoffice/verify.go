@@ -1,14 +1,13 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,21 +15,23 @@ import (
 	"boxoffice/projections/verify"
 )
 
-const progressEvery = 10 * time.Second
-
 func (c *cli) verify() *cobra.Command {
 	var kafka, asJSON bool
+	var kept keptFlag
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove the invariants from the log, the read models and the topics",
 		Long: `Reads the whole log and checks: positions, versions and times; the hash chain; 0 ≤ held + sold ≤ capacity
 after every event; that a hold ends once and every order has its own; that settled money is tickets and
-refunds. Then compares the read models, and with --kafka the topics, with what the log says. It may run
-beside a service that sells. It prints the head's position and hash: kept elsewhere, they show later
-whether the past was changed. Exit 3 if anything differs.`,
+refunds. Then compares every column of the read models, and with --kafka the topics, with what the log says.
+It may run beside a service that sells.
+
+It prints the head's position and hash: kept where nobody who can change the database can reach them, they show
+later whether the past was changed (--head). Exit 3 if anything differs, with what it is and what to do about it.`,
 		Example: `  boxoffice verify
   boxoffice verify --kafka --data .boxoffice
-  boxoffice verify --json | jq .findings`,
+  boxoffice verify --json | jq '.head | "\(.position):\(.hash)"'
+  boxoffice verify --head 120934:5f0c…`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			needs := []config.Need{config.NeedDatabase}
@@ -41,7 +42,7 @@ whether the past was changed. Exit 3 if anything differs.`,
 			if err != nil {
 				return err
 			}
-			settings := verify.Config{Progress: c.progress()}
+			settings := verify.Config{Kept: kept.head}
 			if kafka {
 				if settings.Topics, err = topicReader(tools.Kafka); err != nil {
 					return err
@@ -52,7 +53,15 @@ whether the past was changed. Exit 3 if anything differs.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
+			bar := c.newProgress(false)
+			settings.Progress = func(position, head int64) {
+				bar.tell(step{Phase: "log", Done: position, Total: head, Unit: "events"})
+			}
+			settings.Comparing = func(what string, done, total int64) {
+				bar.tell(step{Phase: what, Done: done, Total: total, Unit: "compared"})
+			}
 			report, err := verify.Run(cmd.Context(), db, settings)
+			bar.end()
 			if err != nil {
 				return err
 			}
@@ -60,27 +69,38 @@ whether the past was changed. Exit 3 if anything differs.`,
 		},
 	}
 	cmd.Flags().BoolVar(&kafka, "kafka", false, "compare the topics too")
+	cmd.Flags().Var(&kept, "head", "what an earlier verify told of the head: exit 3 if the log has another hash there now")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the report as JSON")
 	c.toolFlags(cmd, "DATABASE_URL", "KAFKA_BROKERS")
 	return cmd
 }
 
-// progress says now and then how far a long reading is.
-func (c *cli) progress() func(position, head int64) {
-	begun := time.Now()
-	last := begun
-	return func(position, head int64) {
-		now := time.Now()
-		if now.Sub(last) < progressEvery {
-			return
-		}
-		last = now
-		rate := float64(position) / now.Sub(begun).Seconds()
-		left := time.Duration(float64(head-position) / rate * float64(time.Second)).Round(time.Second)
-		c.say("%d of %d events, %.0f a second, about %s left", position, head, rate, left)
+// keptFlag is a head as an earlier verification told it.
+type keptFlag struct{ head *verify.Kept }
+
+func (k *keptFlag) String() string {
+	if k.head == nil {
+		return ""
 	}
+	return fmt.Sprintf("%d:%x", k.head.Position, k.head.Hash)
 }
 
+func (k *keptFlag) Set(text string) error {
+	const hashBytes = 32
+	before, after, _ := strings.Cut(text, ":")
+	position, err := strconv.ParseInt(before, 10, 64)
+	hash, wrong := hex.DecodeString(after)
+	if err != nil || wrong != nil || position < 1 || len(hash) != hashBytes {
+		return errors.New("not POSITION:HASH")
+	}
+	k.head = &verify.Kept{Position: position, Hash: hash}
+	return nil
+}
+
+// Type is the flag's form, as the help shows it.
+func (*keptFlag) Type() string { return "POSITION:HASH" }
+
+// tell prints a report, and says on stderr what is no finding but worth to know.
 func (c *cli) tell(r verify.Report, asJSON bool) error {
 	if asJSON {
 		text, err := json.MarshalIndent(r, "", "  ")
@@ -104,42 +124,4 @@ func (c *cli) tell(r verify.Report, asJSON bool) error {
 	}
 	c.say("boxoffice verify: %d findings", r.Found)
 	return errDiffers
-}
-
-// reportText is a report for people: what was read, then what was found.
-func reportText(r verify.Report) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "head    position %d, hash %s, %s\n", r.Head.Position, r.Head.Hash, r.Head.Time.Format(time.RFC3339Nano))
-	fmt.Fprintf(&b, "log     %d events: shows %d, orders %d, payments %d; tickets held %d, sold %d\n",
-		r.Events, r.Shows, r.Orders, r.Payments, r.Held, r.Sold)
-	for _, m := range r.Money {
-		fmt.Fprintf(&b, "money   %s: settled %d = tickets %d + refunds %d; open items %d\n", m.Currency, m.Settled, m.Sold, m.Refunds, m.Open)
-	}
-	b.WriteString("rows   ")
-	for _, table := range slices.Sorted(maps.Keys(r.Rows)) {
-		fmt.Fprintf(&b, " %s %d", table, r.Rows[table])
-	}
-	b.WriteByte('\n')
-	if r.Topics != nil {
-		fmt.Fprintf(&b, "topics  %d events, %d repeats\n", r.Topics.Messages, r.Topics.Repeats)
-	}
-	for _, d := range r.Discarded {
-		fmt.Fprintf(&b, "left out %s %s from version %d on: %s\n", d.Projection, printable(d.Stream), d.Version, printable(d.Reason))
-	}
-	if r.Ok() {
-		b.WriteString("ok      all invariants hold\n")
-		return b.String()
-	}
-	fmt.Fprintf(&b, "DIFFERS %d findings\n", r.Found)
-	for _, f := range r.Findings {
-		fmt.Fprintf(&b, "  %-9s %s", f.Kind, printable(f.Key))
-		if f.Position > 0 {
-			fmt.Fprintf(&b, " at %d", f.Position)
-		}
-		fmt.Fprintf(&b, ": %s\n", printable(f.Detail))
-	}
-	if more := r.Found - int64(len(r.Findings)); more > 0 {
-		fmt.Fprintf(&b, "  and %d more\n", more)
-	}
-	return b.String()
 }

@@ -93,7 +93,12 @@ func LoadTools(src Source, needs ...Need) (Tools, error) {
 		case NeedDatabase:
 			found = append(found, checkDatabase("DATABASE_URL", tools.DatabaseURL)...)
 		case NeedSchema:
-			found = append(found, checkDatabase("DATABASE_URL", cmp.Or(tools.DatabaseURL, tools.MigrateDatabaseURL))...)
+			if tools.MigrateDatabaseURL != "" {
+				found = append(found, checkDatabase("MIGRATE_DATABASE_URL", tools.MigrateDatabaseURL)...)
+			}
+			if tools.DatabaseURL != "" || tools.MigrateDatabaseURL == "" {
+				found = append(found, checkDatabase("DATABASE_URL", tools.DatabaseURL)...)
+			}
 		case NeedKafka:
 			found = append(found, tools.Kafka.check()...)
 		}

@@ -91,6 +91,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 		`boxoffice_projection_lag_seconds{projection="availability"}`:       0,
 		`boxoffice_projection_lag_events{projection="order_status"}`:        0,
 		`boxoffice_projection_lag_events{projection="open_items"}`:          0,
+		`boxoffice_projection_lag_events{projection="sales_by_day"}`:        0,
 		`boxoffice_projection_parked_streams{projection="order_status"}`:    1,
 		`boxoffice_projection_parked_streams{projection="availability"}`:    0,
 		`boxoffice_consumer_lag_events{group="payments"}`:                   0,

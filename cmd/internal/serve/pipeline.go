@@ -8,7 +8,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"boxoffice/eventstore"
 	"boxoffice/internal/messaging"
 	"boxoffice/projections"
 )
@@ -41,9 +40,7 @@ func (s *service) single(ctx context.Context) (publisher message.Publisher, err 
 }
 
 func (s *service) relay(ctx context.Context) error {
-	open := func() (message.Publisher, error) { return messaging.Open(s.kafka) }
-	route := newUnsent(Route, s.Log, s.metrics.registry).Route
-	relay := eventstore.NewRelay(s.store, open, route, eventstore.RelayConfig{Log: s.Log})
+	relay := newRelay(s.store, s.kafka, s.Log, s.metrics.registry)
 	s.metrics.relay(relay)
 	return relay.Run(ctx)
 }

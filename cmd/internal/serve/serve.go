@@ -106,6 +106,9 @@ func (s *service) wire(front, back start) error {
 	}
 	if roles.Has(config.Projections) {
 		s.startProjections(back)
+		if err := s.startAuditor(front); err != nil {
+			return err
+		}
 	}
 	if roles.Has(config.Payments) {
 		s.startPayments(front)
