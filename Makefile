@@ -8,7 +8,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 # How many packages are tested at once; each may run a Postgres of its own.
 PARALLEL ?= 2
 
-.PHONY: help demo test test-kafka check build fmt lint golden contributing clean
+.PHONY: help demo test test-kafka bench-replay check build fmt lint golden contributing clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,14 @@ test-kafka: ## the suites that speak to Kafka, on a real Apache Kafka that is st
 	@exec .ci/with-kafka bash -o pipefail -c "{ go test -race -tags realkafka -json -run 'Kafka|Broker' ./internal/devstack; \
 		go test -race -tags realkafka -timeout 15m -p 1 -json ./internal/messaging/... ./cmd/boxoffice ./cmd/internal/...; } | \
 		go run ./.ci/report.go -figures 'Killed|restarted_member'"
+
+EVENTS ?= 1000000
+# boxoffice replay sets the same.
+bench-replay: export GOGC = 400
+bench-replay: ## replay, verify and live projections on one log of EVENTS events, beside a raw read of it
+	@go test -run '^$$' -bench BenchmarkReplay -benchtime 5x -timeout 60m ./projections/replay -args -log.events $(EVENTS)
+	@go test -run '^$$' -bench BenchmarkLog -benchtime 1x -timeout 30m ./projections/verify -args -log.events $(EVENTS)
+	@go test -run '^$$' -bench BenchmarkApplier -benchtime 1x -timeout 30m ./projections -args -log.events $(EVENTS)
 
 check: lint golden contributing ## format, vet, lint, layout, golden events, CONTRIBUTING, modules; needs no server
 	@go test -count=1 -run 'TestLayout|TestTheEnvironment|TestTheTopLevel' .
