@@ -25,7 +25,8 @@ func parkedLog(t *testing.T) (environ []string, db *sqlx.DB) {
 	t.Helper()
 	environ, db, _ = soldShow(t)
 	for _, statement := range []string{
-		`UPDATE shows SET version = 1`, `UPDATE availability SET version = 1`, `UPDATE ticket_types SET version = 1`,
+		`UPDATE shows SET (version, position, changed_at) = (SELECT version, position, recorded_at FROM events WHERE position = 1)`,
+		`UPDATE availability SET version = 1`, `UPDATE ticket_types SET version = 1`,
 		`INSERT INTO parked (projection, stream, version, position, type, reason, parked_at) VALUES
 			('availability', 'show-1', 2, 2, 'SalesPaused', 'panic: once', '2025-02-05T12:00:00Z')`,
 	} {
