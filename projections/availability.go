@@ -19,7 +19,7 @@ func Availability() *Model[ShowState] {
 	shows, types, left := showTable(), ticketTypeTable(), availabilityTable()
 	return &Model[ShowState]{
 		Def: Definition{
-			Name: "availability", Number: 1, Topic: OrdersTopic, Prefix: "show-",
+			Name: "availability", Number: 1, Topic: OrdersTopic, Prefix: showStreams,
 			Tables: []string{"shows", "ticket_types", "availability"},
 		},
 		KeyOf:  showKey,

@@ -141,14 +141,16 @@ func (f *folding) fold(ctx context.Context, k keyed) error {
 		return nil //nolint:nilerr // the parked stream tells of it
 	}
 	step, err := f.rows.Fold(k.key, *k.event)
-	culprit := *k.event
+	culprit := k.event
 	if err == nil && step.Outcome == Gap {
 		f.tally.Gaps++
-		culprit, err = f.heal(ctx, k, step.Version)
+		var at eventstore.Recorded
+		at, err = f.heal(ctx, k, step.Version)
+		culprit = &at
 	}
 	switch {
 	case errors.Is(err, ErrPoison):
-		f.park(culprit, err)
+		f.park(*culprit, err)
 	case err != nil:
 		return err
 	case step.Outcome == Repeat:

@@ -18,7 +18,7 @@ import (
 func OrderStatus() *Model[OrderState] {
 	orders := orderTable()
 	return &Model[OrderState]{
-		Def:    Definition{Name: "order_status", Number: 1, Topic: OrdersTopic, Prefix: "order-", Tables: []string{"order_status"}},
+		Def:    Definition{Name: "order_status", Number: 1, Topic: OrdersTopic, Prefix: orderStreams, Tables: []string{"order_status"}},
 		KeyOf:  orderKey,
 		Decode: decodeOrder,
 		Apply:  applyOrder,

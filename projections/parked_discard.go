@@ -40,47 +40,60 @@ func DiscardedAfter(ctx context.Context, db sqlx.QueryerContext, at time.Time, p
 // dead letters away. The log alone decides: whatever becomes of the index, this fills it again. A stream stays
 // out from the version that was discarded first.
 func IndexDiscarded(ctx context.Context, db *sqlx.DB) error {
-	for stream, version := "", int64(0); ; {
-		page, err := discards(ctx, db, stream, version)
-		if err != nil {
-			return fmt.Errorf("index what was discarded: %w", err)
+	err := eachDiscard(ctx, db, func(e eventstore.Recorded, d domain.StreamDiscarded) error {
+		if err := indexDiscard(ctx, db, e, d); err != nil {
+			return fmt.Errorf("by %s: %w", e.ID(), err)
 		}
-		for _, e := range page {
-			stream, version = e.Stream, e.Version
-			if err := indexDiscard(ctx, db, e); err != nil {
-				return fmt.Errorf("index what was discarded by %s: %w", e.ID(), err)
-			}
-		}
-		if len(page) < discardPage {
-			return nil
-		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("index what was discarded: %w", err)
 	}
+	return nil
 }
 
 // DiscardedIn reads from the log which streams each projection leaves out, and from which version on.
 func DiscardedIn(ctx context.Context, db *sqlx.DB) (map[string]map[string]int64, error) {
 	out := map[string]map[string]int64{}
+	err := eachDiscard(ctx, db, func(_ eventstore.Recorded, d domain.StreamDiscarded) error {
+		if d.Letter != nil {
+			return nil
+		}
+		if out[d.Projection] == nil {
+			out[d.Projection] = map[string]int64{}
+		}
+		if _, before := out[d.Projection][d.Stream]; !before {
+			out[d.Projection][d.Stream] = d.Version
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what was discarded: %w", err)
+	}
+	return out, nil
+}
+
+// eachDiscard goes over the events that discard something, in their order. One that can't be read is passed over:
+// whatever a newer program meant by it, this one can't do it.
+func eachDiscard(ctx context.Context, db *sqlx.DB, each func(eventstore.Recorded, domain.StreamDiscarded) error) error {
 	for stream, version := "", int64(0); ; {
 		page, err := discards(ctx, db, stream, version)
 		if err != nil {
-			return nil, fmt.Errorf("read what was discarded: %w", err)
+			return err
 		}
 		for _, e := range page {
 			stream, version = e.Stream, e.Version
 			ev, err := decode(e)
 			d, ok := ev.(domain.StreamDiscarded)
-			if err != nil || !ok || d.Letter != nil {
-				continue // whatever a newer program meant by it, this one can't do it
+			if err != nil || !ok {
+				continue
 			}
-			if out[d.Projection] == nil {
-				out[d.Projection] = map[string]int64{}
-			}
-			if _, before := out[d.Projection][d.Stream]; !before {
-				out[d.Projection][d.Stream] = d.Version
+			if err := each(e, d); err != nil {
+				return err
 			}
 		}
 		if len(page) < discardPage {
-			return out, nil
+			return nil
 		}
 	}
 }
@@ -107,15 +120,7 @@ func discards(ctx context.Context, db *sqlx.DB, stream string, version int64) (p
 	return page, rows.Err()
 }
 
-func indexDiscard(ctx context.Context, db *sqlx.DB, e eventstore.Recorded) (err error) {
-	ev, err := decode(e)
-	if err != nil {
-		return nil // whatever a newer program meant by it, this one can't do it
-	}
-	d, ok := ev.(domain.StreamDiscarded)
-	if !ok {
-		return nil
-	}
+func indexDiscard(ctx context.Context, db *sqlx.DB, e eventstore.Recorded, d domain.StreamDiscarded) (err error) {
 	if d.Letter != nil {
 		return LetterDone(ctx, db, Letter{d.Letter.Partition, d.Letter.Offset, d.Letter.Digest}, "discarded", d.Reason)
 	}

@@ -87,15 +87,9 @@ func decodeSales(e eventstore.Recorded) (domain.Event, error) {
 }
 
 func decodeTrade(e eventstore.Recorded) (domain.Event, error) {
-	data := e.Data
-	if e.SchemaVersion != quickSchema {
-		ev, err := decode(e)
-		if err != nil {
-			return nil, err
-		}
-		if data, err = domain.Encode(ev); err != nil {
-			return nil, err
-		}
+	data, err := currentForm(e)
+	if err != nil {
+		return nil, err
 	}
 	t := trade{returned: e.Type == "TicketsReturned"}
 	if err := json.Unmarshal(data, &t); err != nil {

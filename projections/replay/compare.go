@@ -67,12 +67,8 @@ func (r *rebuild) compare(ctx context.Context) error {
 		if left == 0 || now.After(end) || now.Sub(shrunk) > standstill {
 			return nil
 		}
-		pause := time.NewTimer(pollEvery)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
+		if err := rest(ctx, pollEvery); err != nil {
+			return err
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -181,6 +182,18 @@ func (r *rebuild) copyRows(ctx context.Context) error {
 		m.build.Rows().Keep(nil)
 	}
 	return nil
+}
+
+// rest waits for a while, or for the end of ctx, which is its error.
+func rest(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // workers is how many transactions a replay has under way at once: one is encoded or read while another is written.

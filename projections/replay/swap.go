@@ -57,12 +57,8 @@ func (r *rebuild) finish(ctx context.Context, m *model) error {
 			continue
 		}
 		r.progress(Progress{Phase: Swapping, Unit: unitReadModels, Total: int64(len(r.models)), Note: m.Name + " waits for " + r.holders(ctx, m)}, true)
-		pause := time.NewTimer(lockPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
+		if err := rest(ctx, lockPause); err != nil {
+			return err
 		}
 	}
 }
@@ -164,11 +160,7 @@ func (r *rebuild) outcome(ctx context.Context, m *model, cause error) error {
 		case answered && gone.Code == pqerror.UndefinedTable:
 			return nil
 		}
-		pause := time.NewTimer(time.Second)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if rest(ctx, time.Second) != nil {
 			return fmt.Errorf("it is not known whether it was committed; boxoffice verify tells: %w", cause)
 		}
 	}
